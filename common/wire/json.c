@@ -1,0 +1,604 @@
+/* json.c - reading: yajl's callbacks build the flat nodes of json.h.
+ *
+ * yajl reports tokens but not where they stand. Inside a callback yajl_get_bytes_consumed is the end of the token just
+ * read; its beginning is the first byte after the token before it that is neither white space, comma nor colon.
+ * What yajl lets pass is refused here: UTF-8 that is not strict, lone surrogate escapes, keys given twice, endless
+ * nesting. Writing is in json_write.c. The decimal point of strtod is that of the C locale: no tool calls setlocale.
+ */
+#include "wire/json.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <yajl/yajl_parse.h>
+
+#include "base/memory.h"
+#include "base/utf8.h"
+
+enum { MAX_LEVELS = 128, FEW_MEMBERS = 8, SHOWN_KEY = 60 };
+static const size_t no_position = SIZE_MAX;
+
+/* yajl's memory: taken in order, never given back singly, all at once at the next parse. So a parse allocates nothing
+ * once the block is large enough, and nothing leaks from a text that ends early. */
+struct arena {
+    char *block;
+    size_t cap, used;
+    void **overflow; /* blocks of their own until the next reset, which enlarges `block` by what they needed */
+    size_t n_overflow, overflow_size;
+};
+
+/* All members of all objects by parent and key. Slots of an earlier parse are empty: they carry an old generation. */
+struct member_slot {
+    uint32_t generation, parent, node;
+};
+struct member_table {
+    struct member_slot *slots;
+    size_t cap, used; /* cap: 0 or a power of two */
+    uint32_t generation;
+    uint64_t seed;
+};
+
+struct parser {
+    struct json *doc;
+    struct error *err;
+    yajl_handle yajl;
+    struct arena arena;
+    struct member_table members;
+    struct {
+        uint32_t node, last; /* the container and its latest child, 0: none yet */
+    } open[MAX_LEVELS];
+    size_t levels;
+    size_t last_end;     /* of the token before */
+    bool at_finish;      /* yajl_complete_parse is running: a number that ends the text is reported there */
+    bool failed;         /* err is set */
+    const char *key;     /* of the value that comes next */
+    size_t key_len, key_begin;
+};
+
+/* ---- memory for yajl ---- */
+
+struct arena_block {
+    size_t size; /* realloc needs it */
+    _Alignas(16) char data[];
+};
+
+static void *arena_malloc(void *context, size_t size)
+{
+    struct arena *a = context;
+    size_t whole = (sizeof(struct arena_block) + size + 15) & ~(size_t)15;
+    struct arena_block *b;
+
+    if (whole <= a->cap - a->used) {
+        b = (struct arena_block *)(void *)(a->block + a->used);
+        a->used += whole;
+    } else {
+        b = xmalloc(whole);
+        a->overflow = xrealloc_array(a->overflow, a->n_overflow + 1, sizeof *a->overflow);
+        a->overflow[a->n_overflow++] = b;
+        a->overflow_size += whole;
+    }
+    b->size = size;
+    return b->data;
+}
+
+static void *arena_realloc(void *context, void *old, size_t size)
+{
+    void *data = arena_malloc(context, size);
+    if (old) {
+        size_t old_size = ((struct arena_block *)(void *)((char *)old - offsetof(struct arena_block, data)))->size;
+        memcpy(data, old, old_size < size ? old_size : size);
+    }
+    return data;
+}
+
+static void arena_ignore(void *context, void *old)
+{
+    (void)context;
+    (void)old;
+}
+
+static void arena_reset(struct arena *a)
+{
+    for (size_t i = 0; i < a->n_overflow; i++)
+        free(a->overflow[i]);
+    if (a->n_overflow) {
+        a->cap += a->overflow_size;
+        free(a->block);
+        a->block = xmalloc(a->cap);
+    }
+    a->n_overflow = a->overflow_size = a->used = 0;
+}
+
+static void arena_free(struct arena *a)
+{
+    arena_reset(a);
+    free(a->block);
+    free(a->overflow);
+}
+
+/* ---- members by parent and key ---- */
+
+static uint64_t hash_key(uint64_t seed, uint32_t parent, const char *key, size_t len)
+{
+    const uint64_t k = 0x9E3779B97F4A7C15u;
+    uint64_t h = (seed ^ parent) * k ^ len;
+    while (len > 0) {
+        uint64_t word = 0;
+        size_t n = len < sizeof word ? len : sizeof word;
+        memcpy(&word, key, n);
+        h = (h ^ word) * k;
+        h ^= h >> 29;
+        key += n;
+        len -= n;
+    }
+    return h ^ h >> 32;
+}
+
+/* The slot that holds the member, or the empty one where it belongs. */
+static struct member_slot *find_slot(const struct member_table *t, const struct json_node *nodes, uint32_t parent,
+                                     const char *key, size_t len)
+{
+    size_t i = hash_key(t->seed, parent, key, len) & (t->cap - 1);
+    for (;; i = (i + 1) & (t->cap - 1)) {
+        struct member_slot *s = &t->slots[i];
+        if (s->generation != t->generation)
+            return s;
+        const struct json_node *n = &nodes[s->node];
+        if (s->parent == parent && n->key_len == len && memcmp(n->key, key, len) == 0)
+            return s;
+    }
+}
+
+static void grow_members(struct member_table *t, const struct json_node *nodes)
+{
+    struct member_table larger = *t;
+    larger.cap = t->cap ? 2 * t->cap : 64;
+    larger.slots = xcalloc(larger.cap, sizeof *larger.slots);
+    for (size_t i = 0; i < t->cap; i++) {
+        const struct member_slot *s = &t->slots[i];
+        if (s->generation == t->generation)
+            *find_slot(&larger, nodes, s->parent, nodes[s->node].key, nodes[s->node].key_len) = *s;
+    }
+    free(t->slots);
+    *t = larger;
+}
+
+static void forget_members(struct member_table *t)
+{
+    t->used = 0;
+    if (++t->generation == 0) {
+        memset(t->slots, 0, t->cap * sizeof *t->slots);
+        t->generation = 1;
+    }
+}
+
+/* ---- callbacks ---- */
+
+static int fail_at(struct parser *p, size_t offset, const char *what)
+{
+    p->failed = true;
+    error_set(p->err, STATUS_FAILURE, "not valid JSON at byte %zu: %s", offset + 1, what);
+    return 0;
+}
+
+static size_t skip_separators(const char *text, size_t from, size_t len)
+{
+    while (from < len && (text[from] == ' ' || text[from] == '\t' || text[from] == '\n' || text[from] == '\r' ||
+                          text[from] == ',' || text[from] == ':'))
+        from++;
+    return from;
+}
+
+/* Sets where the token of this callback begins and ends. */
+static void locate(struct parser *p, size_t *begin, size_t *end)
+{
+    *begin = skip_separators(p->doc->source, p->last_end, p->doc->source_len);
+    *end = p->at_finish ? p->doc->source_len : yajl_get_bytes_consumed(p->yajl);
+    p->last_end = *end;
+}
+
+/* Copies decoded text behind the other strings. json_parse reserved the space, so that nothing moves. */
+static const char *keep_text(struct parser *p, const void *text, size_t len)
+{
+    struct buf *s = &p->doc->strings;
+    assert(s->cap - s->len > len + 1);
+    char *kept = s->data + s->len;
+    if (len)
+        memcpy(kept, text, len);
+    kept[len] = '\0';
+    s->len += len + 1;
+    return kept;
+}
+
+/* Is this \uXXXX one half of a surrogate pair, the first (D800..DBFF) or the second (DC00..DFFF)? */
+static bool is_surrogate(const char *escape, bool second)
+{
+    return escape[0] == '\\' && escape[1] == 'u' && (escape[2] | 0x20) == 'd' &&
+           strchr(second ? "cdefCDEF" : "89abAB", escape[3]) != NULL;
+}
+
+/* The offset of an escape in text[begin..end) that is half a pair; no_position where there is none. yajl has checked
+ * that escapes are complete, but writes '?' or bytes that are no UTF-8 for these. */
+static size_t find_lone_surrogate(const char *text, size_t begin, size_t end)
+{
+    const char *at = text + begin, *stop = text + end;
+    while ((at = memchr(at, '\\', (size_t)(stop - at)))) {
+        if (at[1] != 'u') {
+            at += 2;
+        } else if (is_surrogate(at, false) && stop - at > 12 && is_surrogate(at + 6, true)) {
+            at += 12;
+        } else if (is_surrogate(at, false) || is_surrogate(at, true)) {
+            return (size_t)(at - text);
+        } else {
+            at += 6;
+        }
+    }
+    return no_position;
+}
+
+/* Appends a node, ties it to its parent and to the sibling before. */
+static struct json_node *add_node(struct parser *p, enum json_type type)
+{
+    struct json *doc = p->doc;
+    if (doc->n_nodes == doc->nodes_cap) {
+        doc->nodes_cap = doc->nodes_cap ? 2 * doc->nodes_cap : 64;
+        doc->nodes = xrealloc_array(doc->nodes, doc->nodes_cap, sizeof *doc->nodes);
+    }
+    uint32_t index = (uint32_t)doc->n_nodes++;
+    struct json_node *node = &doc->nodes[index];
+    *node = (struct json_node){.type = type, .key = p->key, .key_len = p->key_len, .key_begin = p->key_begin};
+    locate(p, &node->begin, &node->end);
+
+    if (p->levels) {
+        uint32_t parent = p->open[p->levels - 1].node, before = p->open[p->levels - 1].last;
+        doc->nodes[parent].count++;
+        if (before)
+            doc->nodes[before].next = index;
+        p->open[p->levels - 1].last = index;
+        if (node->key) {
+            if (2 * (p->members.used + 1) > p->members.cap)
+                grow_members(&p->members, doc->nodes);
+            *find_slot(&p->members, doc->nodes, parent, node->key, node->key_len) =
+                (struct member_slot){p->members.generation, parent, index};
+            p->members.used++;
+        }
+    }
+    p->key = NULL;
+    p->key_len = p->key_begin = 0;
+    return node;
+}
+
+static int on_null(void *context)
+{
+    add_node(context, JSON_NULL);
+    return 1;
+}
+
+static int on_boolean(void *context, int value)
+{
+    add_node(context, value ? JSON_TRUE : JSON_FALSE);
+    return 1;
+}
+
+static int on_number(void *context, const char *text, size_t len)
+{
+    struct parser *p = context;
+    struct json_node *node = add_node(p, JSON_NUMBER);
+    node->text = keep_text(p, text, len);
+    node->len = len;
+    node->end = node->begin + len;
+    p->last_end = node->end;
+    return 1;
+}
+
+static int on_string(void *context, const unsigned char *text, size_t len)
+{
+    struct parser *p = context;
+    struct json_node *node = add_node(p, JSON_STRING);
+    node->text = keep_text(p, text, len);
+    node->len = len;
+    size_t lone = find_lone_surrogate(p->doc->source, node->begin, node->end);
+    return lone == no_position ? 1 : fail_at(p, lone, "half of a surrogate pair");
+}
+
+static int on_key(void *context, const unsigned char *text, size_t len)
+{
+    struct parser *p = context;
+    size_t end;
+    locate(p, &p->key_begin, &end);
+    p->key = keep_text(p, text, len);
+    p->key_len = len;
+
+    size_t lone = find_lone_surrogate(p->doc->source, p->key_begin, end);
+    if (lone != no_position)
+        return fail_at(p, lone, "half of a surrogate pair");
+    const struct member_table *t = &p->members;
+    if (t->cap && find_slot(t, p->doc->nodes, p->open[p->levels - 1].node, p->key, len)->generation == t->generation) {
+        p->failed = true;
+        error_set(p->err, STATUS_FAILURE, "not valid JSON at byte %zu: the key \"%.*s\" is there twice",
+                  p->key_begin + 1, SHOWN_KEY, p->key);
+        return 0;
+    }
+    return 1;
+}
+
+static int open_container(struct parser *p, enum json_type type)
+{
+    struct json_node *node = add_node(p, type);
+    if (p->levels == MAX_LEVELS)
+        return fail_at(p, node->begin, "nested deeper than 128 levels");
+    p->open[p->levels].node = (uint32_t)(node - p->doc->nodes);
+    p->open[p->levels++].last = 0;
+    return 1;
+}
+
+static int close_container(void *context)
+{
+    struct parser *p = context;
+    struct json_node *node = &p->doc->nodes[p->open[--p->levels].node];
+    p->last_end = node->end = yajl_get_bytes_consumed(p->yajl);
+    return 1;
+}
+
+static int on_object(void *context)
+{
+    return open_container(context, JSON_OBJECT);
+}
+
+static int on_array(void *context)
+{
+    return open_container(context, JSON_ARRAY);
+}
+
+static const yajl_callbacks callbacks = {
+    .yajl_null = on_null,
+    .yajl_boolean = on_boolean,
+    .yajl_number = on_number,
+    .yajl_string = on_string,
+    .yajl_map_key = on_key,
+    .yajl_start_map = on_object,
+    .yajl_end_map = close_container,
+    .yajl_start_array = on_array,
+    .yajl_end_array = close_container,
+};
+
+/* ---- parsing ---- */
+
+/* yajl's reasons (parts of them, from yajl 2.1) and ours. */
+static const struct {
+    const char *yajl, *ours;
+} reasons[] = {
+    {"premature EOF", "the text ends too early"},
+    {"trailing garbage", "more text after the value"},
+    {"separated by a colon", "':' expected after the key"},
+    {"invalid object key", "a key in double quotes expected"},
+    {"inside map", "',' or '}' expected"},
+    {"after array element", "',' or ']' expected"},
+    {"unallowed token", "a value expected"},
+    {"'\\' occurs before", "unknown escape in a string"},
+    {"non hex", "\\u needs four hexadecimal digits"},
+    {"inside string", "a control character in a string must be escaped"},
+    {"malformed number", "incomplete number"},
+    {"invalid char", "a value expected"},
+    {"invalid string", "a value expected"},
+    {"comment", "comments are not allowed"},
+};
+
+static int fail_as_yajl(struct parser *p)
+{
+    const char *what = "a value expected";
+    size_t at = p->at_finish ? p->doc->source_len : yajl_get_bytes_consumed(p->yajl);
+    char *text = (char *)yajl_get_error(p->yajl, 0, NULL, 0);
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
+        if (strstr(text, reasons[i].yajl)) {
+            what = reasons[i].ours;
+            break;
+        }
+    }
+    yajl_free_error(p->yajl, (unsigned char *)text);
+    fail_at(p, at > 0 && !p->at_finish ? at - 1 : at, what);
+    return -1;
+}
+
+static struct parser *parser_of(struct json *doc)
+{
+    struct parser *p = doc->private_state;
+    if (!p) {
+        p = doc->private_state = xcalloc(1, sizeof *p);
+        /* An address differs from run to run, so that nobody can prepare a text whose keys all collide. */
+        p->members.seed = (uint64_t)(uintptr_t)p * 0xD1342543DE82EF95u;
+    }
+    return p;
+}
+
+static int parse_with_yajl(struct parser *p, const char *text, size_t len)
+{
+    yajl_alloc_funcs memory = {arena_malloc, arena_realloc, arena_ignore, &p->arena};
+    p->yajl = yajl_alloc(&callbacks, &memory, p);
+    yajl_config(p->yajl, yajl_dont_validate_strings, 1);
+    yajl_status status = yajl_parse(p->yajl, (const unsigned char *)text, len);
+    if (status == yajl_status_ok) {
+        p->at_finish = true;
+        status = yajl_complete_parse(p->yajl);
+    }
+    if (status != yajl_status_ok && !p->failed)
+        fail_as_yajl(p);
+    yajl_free(p->yajl);
+    p->yajl = NULL;
+    return p->failed ? -1 : 0;
+}
+
+int json_parse(struct json *doc, const char *text, size_t len, struct error *err)
+{
+    struct parser *p = parser_of(doc);
+    doc->source = text;
+    doc->source_len = len;
+    doc->n_nodes = 0;
+    buf_reset(&doc->strings);
+    arena_reset(&p->arena);
+    forget_members(&p->members);
+    p->doc = doc;
+    p->err = err;
+    p->levels = p->last_end = 0;
+    p->key = NULL;
+    p->key_len = p->key_begin = 0;
+    p->at_finish = p->failed = false;
+
+    if (len >= UINT32_MAX)
+        return error_set(err, STATUS_FAILURE, "JSON text of %zu bytes is too long", len);
+    if (skip_separators(text, 0, len) == len) {
+        fail_at(p, 0, "empty");
+    } else if (len >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) {
+        fail_at(p, 0, "a byte order mark; remove it");
+    } else {
+        size_t valid = utf8_check(text, len);
+        if (valid < len)
+            fail_at(p, valid, "invalid UTF-8");
+    }
+    if (!p->failed) {
+        /* Strings lose two quotes and gain a NUL; a number gains a NUL and has a separator, or the end, behind it. */
+        buf_reserve(&doc->strings, len + 2);
+        parse_with_yajl(p, text, len);
+    }
+    if (p->failed)
+        doc->n_nodes = 0;
+    return p->failed ? -1 : 0;
+}
+
+void json_free(struct json *doc)
+{
+    struct parser *p = doc->private_state;
+    if (p) {
+        arena_free(&p->arena);
+        free(p->members.slots);
+        free(p);
+    }
+    free(doc->nodes);
+    buf_free(&doc->strings);
+    *doc = (struct json){0};
+}
+
+/* ---- access ---- */
+
+const struct json_node *json_root(const struct json *doc)
+{
+    return doc->n_nodes ? &doc->nodes[0] : NULL;
+}
+
+const struct json_node *json_first(const struct json *doc, const struct json_node *node)
+{
+    (void)doc;
+    return node && node->count ? node + 1 : NULL;
+}
+
+const struct json_node *json_next(const struct json *doc, const struct json_node *node)
+{
+    return node && node->next ? &doc->nodes[node->next] : NULL;
+}
+
+const struct json_node *json_member(const struct json *doc, const struct json_node *node, const char *key)
+{
+    if (!node || node->type != JSON_OBJECT || !node->count)
+        return NULL;
+    size_t len = strlen(key);
+    if (node->count > FEW_MEMBERS) {
+        const struct member_table *t = &((const struct parser *)doc->private_state)->members;
+        const struct member_slot *s = find_slot(t, doc->nodes, (uint32_t)(node - doc->nodes), key, len);
+        return s->generation == t->generation ? &doc->nodes[s->node] : NULL;
+    }
+    for (const struct json_node *n = json_first(doc, node); n; n = json_next(doc, n)) {
+        if (n->key_len == len && memcmp(n->key, key, len) == 0)
+            return n;
+    }
+    return NULL;
+}
+
+const char *json_type_name(enum json_type type)
+{
+    static const char *const names[] = {"null", "false", "true", "number", "string", "array", "object"};
+    return names[type];
+}
+
+bool json_is(const struct json_node *node, const char *text)
+{
+    return node && node->type == JSON_STRING && node->len == strlen(text) && memcmp(node->text, text, node->len) == 0;
+}
+
+bool json_get_bool(const struct json_node *node, bool *value)
+{
+    if (!node || (node->type != JSON_TRUE && node->type != JSON_FALSE))
+        return false;
+    *value = node->type == JSON_TRUE;
+    return true;
+}
+
+bool json_get_double(const struct json_node *node, double *value)
+{
+    if (!node || node->type != JSON_NUMBER)
+        return false;
+    char *end;
+    double x = strtod(node->text, &end);
+    if (end != node->text + node->len || !isfinite(x))
+        return false;
+    *value = x;
+    return true;
+}
+
+/* The exponent after e, held within +-100000000: no text is long enough to need more. */
+static long read_exponent(const char *digits)
+{
+    long limit = 100000000, exponent = strtol(digits, NULL, 10);
+    return exponent > limit ? limit : exponent < -limit ? -limit : exponent;
+}
+
+/* Exact, without going through a double: the digits without the point, times ten to the power of `scale`. */
+bool json_get_long(const struct json_node *node, long long *value)
+{
+    if (!node || node->type != JSON_NUMBER)
+        return false;
+    const char *c = node->text;
+    bool negative = *c == '-', fraction = false;
+    long long sum = 0; /* kept negative: its range is larger by one */
+    long scale = 0;
+    long zeros = 0; /* digits 0 that were read but not yet multiplied in: they may be the end of a fraction */
+
+    for (c += negative; *c && *c != 'e' && *c != 'E'; c++) {
+        if (*c == '.') {
+            fraction = true;
+            continue;
+        }
+        scale -= fraction;
+        if (*c == '0') {
+            zeros++;
+            continue;
+        }
+        for (; zeros >= 0; zeros--) {
+            if (sum && __builtin_mul_overflow(sum, 10, &sum))
+                return false;
+        }
+        if (__builtin_sub_overflow(sum, *c - '0', &sum))
+            return false;
+        zeros = 0;
+    }
+    scale += zeros;
+    if (*c)
+        scale += read_exponent(c + 1);
+    if (sum == 0) {
+        *value = 0;
+        return true;
+    }
+    if (scale < 0)
+        return false;
+    for (; scale > 0; scale--) {
+        if (__builtin_mul_overflow(sum, 10, &sum))
+            return false;
+    }
+    if (!negative && sum == LLONG_MIN)
+        return false;
+    *value = negative ? sum : -sum;
+    return true;
+}
