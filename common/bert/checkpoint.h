@@ -16,9 +16,11 @@
 #include "wire/safetensors.h"
 
 struct checkpoint {
+    char *folder;
+    char **paths;           /* of the files, for messages */
     struct st_frame *files; /* mapped; stay mapped while parameters point into them */
     size_t n_files;
-    float **converted;      /* copies of F16 and BF16 tensors when mapped use needs them */
+    float **converted; /* copies of F16 and BF16 tensors when mapped use needs them */
     size_t n_converted;
     bool has_pooler, has_classifier;
 };
@@ -27,10 +29,12 @@ struct checkpoint {
 int checkpoint_open(struct checkpoint *c, const char *folder, struct error *err);
 /* The number of classes of the checkpoint's classifier; 0 where there is none. */
 size_t checkpoint_num_labels(const struct checkpoint *c);
-/* Attaches every parameter's value. With a slab (p->slab) the values are copied into it; without, F32 tensors are used where they
- * lie. Every parameter has to be there with the right shape, except the heads: where the pooler or the classifier is missing,
- * *missing (LIST of parameter ids, caller frees; may be NULL when every parameter is required) tells which, and nothing is attached for them. */
-int checkpoint_attach(struct checkpoint *c, struct parameters *p, size_t **missing, size_t *n_missing, struct error *err);
+/* Attaches every parameter's value. With a slab (p->slab) the values are copied into it; without, F32 tensors are used
+ * where they lie. Every parameter has to be there with the right shape, except the heads: where the pooler or the
+ * classifier is missing, *missing (LIST of parameter ids, caller frees; may be NULL when every parameter is required)
+ * tells which, and nothing is attached for them. */
+int checkpoint_attach(struct checkpoint *c, struct parameters *p, size_t **missing, size_t *n_missing,
+                      struct error *err);
 void checkpoint_close(struct checkpoint *c);
 
 /* What a written model folder holds beside the weights. */
@@ -40,11 +44,11 @@ struct model_folder {
     const char *tokenizer_source; /* the folder or vocab.txt that the tokenizer's files are copied from */
     bool do_lower_case;           /* for a tokenizer_config.json that has to be made */
     long model_max_length;
-    const char *card;             /* README.md, text */
+    const char *card; /* README.md, text */
 };
 
-/* Writes the folder whole: into PATH.tmp-PID, each file fsynced, then renamed to path. An existing path is STATUS_USAGE unless
- * `replace`, and then it is swapped for the new one and removed. */
+/* Writes the folder whole: into PATH.tmp-PID, each file fsynced, then renamed to path. An existing path is STATUS_USAGE
+ * unless `replace`, and then it is swapped for the new one and removed. */
 int model_folder_write(const char *path, const struct model_folder *m, bool replace, struct error *err);
 /* Whether model_folder_write would refuse: exists and not replace, or the parent folder is missing or not writable. */
 int model_folder_check(const char *path, bool replace, struct error *err);
