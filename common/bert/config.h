@@ -7,12 +7,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
-
-enum activation {
-    ACTIVATION_GELU,      /* "gelu": x Phi(x) with erf */
-    ACTIVATION_GELU_TANH, /* "gelu_new", "gelu_pytorch_tanh" */
-    ACTIVATION_RELU       /* "relu" */
-};
+#include "nn/activation.h"
 
 struct bert_config {
     long vocab_size, hidden_size, num_hidden_layers, num_attention_heads, intermediate_size;

@@ -1,0 +1,8 @@
+/* kernels_avx2.c - the CPU kernels compiled for processors with AVX2 and FMA; empty on other architectures. */
+#if defined(__x86_64__)
+#define KERNELS kernels_avx2
+#define KERNELS_NAME "avx2"
+#include "nn/cpu/kernels_body.h"
+#else
+typedef int no_kernels_here; /* a translation unit must not be empty */
+#endif

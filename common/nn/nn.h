@@ -1,0 +1,120 @@
+/* nn.h - the operators that a BERT encoder is made of, forward and backward, behind one struct of function pointers.
+ *
+ * Rows are packed: the tokens of a batch lie one after another, [T, hidden], without padding inside. All matrices are
+ * row-major float32; weights are [out, in] as in the checkpoint. `ld...` is the distance in floats from one row to the next.
+ * A gradient written with "=" is overwritten, with "+=" added to.
+ *
+ * Every operator splits its work into parts that do not depend on the number of threads, and every sum has a fixed
+ * order: on one kind of processor the results are the same bits for any number of threads.
+ * A backend is chosen at run time; nn_cpu is always there.
+ */
+#ifndef NN_NN_H
+#define NN_NN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "nn/activation.h"
+
+/* Where dropout masks come from: Philox (base/rng.h) over (row, token, site, element), so that a mask is a function of the
+ * row's number in the run and of its place in the network, and does not depend on the batch or on threads. */
+struct nn_dropout {
+    float probability;      /* 0: none */
+    uint64_t seed;
+    const uint64_t *row;    /* [T] number of the token's row in the run, counted over all epochs */
+    const uint32_t *token;  /* [T] the token's place in its row */
+};
+
+/* A site is a place in the network; each draws masks of its own. */
+enum nn_dropout_site { NN_SITE_EMBEDDINGS, NN_SITE_ATTENTION_PROBABILITIES, NN_SITE_ATTENTION_OUTPUT, NN_SITE_OUTPUT,
+                       NN_SITE_CLASSIFIER, NN_SITES };
+static inline uint32_t nn_site(size_t layer, enum nn_dropout_site site)
+{
+    return (uint32_t)(layer * NN_SITES + (size_t)site);
+}
+
+/* What attention works on: the rows of a packed batch. */
+struct nn_attention {
+    size_t rows;              /* sentences */
+    const int64_t *offsets;   /* [rows + 1] tokens of sentence r: offsets[r] .. offsets[r + 1] */
+    const size_t *probability_offsets; /* [rows + 1] where a sentence's probabilities start: heads x queries x tokens each */
+    bool first_only;          /* only the first token of each sentence asks: q has one row a sentence */
+    size_t heads, head_size;
+    float scale;              /* 1 / sqrt(head_size) */
+    struct nn_dropout dropout;
+    uint32_t site;
+};
+
+struct nn_adamw {
+    double learning_rate, beta1, beta2, epsilon, weight_decay;
+    double gradient_scale;     /* clipping: multiplies every gradient first */
+    uint64_t step;             /* from 1, for bias correction */
+};
+
+struct nn {
+    const char *name;      /* "cpu" */
+    const char *library;   /* the matrix library, with its version and core type */
+    const char *kernels;   /* "avx2" */
+    int threads;
+
+    /* y[rows, out] = x[rows, in] w[out, in]^T + bias[out]; bias may be NULL. */
+    void (*linear)(const struct nn *nn, float *y, size_t ldy, const float *x, size_t ldx, const float *w,
+                   const float *bias, size_t rows, size_t out, size_t in);
+    /* dx[rows, in] = dy[rows, out] w[out, in], or += where accumulate. */
+    void (*linear_grad_input)(const struct nn *nn, float *dx, size_t lddx, const float *dy, size_t lddy, const float *w,
+                              size_t rows, size_t out, size_t in, bool accumulate);
+    /* dw[out, in] += dy[rows, out]^T x[rows, in]; dbias[out] += column sums of dy (dbias may be NULL). */
+    void (*linear_grad_weight)(const struct nn *nn, float *dw, float *dbias, const float *dy, size_t lddy,
+                               const float *x, size_t ldx, size_t rows, size_t out, size_t in);
+
+    /* z[rows, n] holds a linear map without its bias. h = f(z + bias); derivative (may be z itself, or NULL) = f'(z + bias). */
+    void (*bias_activation)(const struct nn *nn, enum activation f, float *h, float *derivative, const float *z,
+                            const float *bias, size_t rows, size_t n);
+    /* x[n] *= y[n], elementwise. */
+    void (*multiply)(const struct nn *nn, float *x, const float *y, size_t n);
+
+    /* sum = residual + dropout(z + bias); y = LayerNorm(sum) weight + beta (Ba, Kiros, Hinton 2016). sum may be z. residual, bias
+     * and the dropout may be NULL. mean and rstd [rows] are kept for the way back (NULL: not needed). All [rows, n]. */
+    void (*add_norm)(const struct nn *nn, float *y, float *sum, float *mean, float *rstd, const float *z,
+                     const float *bias, const float *residual, const float *weight, const float *beta, float epsilon,
+                     const struct nn_dropout *dropout, uint32_t site, size_t rows, size_t n);
+    /* dsum = gradient of sum; dweight += , dbeta += . dsum may be dy. */
+    void (*norm_backward)(const struct nn *nn, float *dsum, float *dweight, float *dbeta, const float *dy,
+                          const float *sum, const float *mean, const float *rstd, const float *weight, size_t rows,
+                          size_t n);
+    /* y = dropout(x) with the mask of that site; y may be x. No dropout: copies. */
+    void (*dropout)(const struct nn *nn, float *y, const float *x, const struct nn_dropout *dropout, uint32_t site,
+                    size_t rows, size_t n);
+
+    /* context[queries, hidden] = softmax(q k^T scale) v for each sentence and head; q, k, v have their own leading dimensions.
+     * probabilities (before dropout) are kept for the way back; NULL: not needed. Vaswani et al. 2017. */
+    void (*attention)(const struct nn *nn, float *context, size_t ldc, float *probabilities, const float *q, size_t ldq,
+                      const float *k, const float *v, size_t ldkv, const struct nn_attention *a);
+    /* dq =, dk =, dv = from dcontext; the layouts are those of the forward call. */
+    void (*attention_backward)(const struct nn *nn, float *dq, size_t lddq, float *dk, float *dv, size_t lddkv,
+                               const float *dcontext, size_t ldc, const float *probabilities, const float *q, size_t ldq,
+                               const float *k, const float *v, size_t ldkv, const struct nn_attention *a);
+
+    /* sum[t] = words[ids[t]] + positions[token[t]] + types[type[t]]; types_of_tokens NULL: all 0. [tokens, n] */
+    void (*embed)(const struct nn *nn, float *sum, const float *words, const float *positions, const float *types,
+                  const int32_t *ids, const uint32_t *token, const uint8_t *types_of_tokens, size_t tokens, size_t n);
+    /* The same rows of the tables' gradients += dsum[t]. A word row equal to padding_id gets none, as in PyTorch. */
+    void (*embed_backward)(const struct nn *nn, float *dwords, float *dpositions, float *dtypes, const float *dsum,
+                           const int32_t *ids, const uint32_t *token, const uint8_t *types_of_tokens, size_t tokens,
+                           size_t n, long padding_id);
+
+    /* Sum of squares of x[n], in double; the order of the sum is fixed. */
+    double (*sum_of_squares)(const struct nn *nn, const float *x, size_t n);
+    /* One decoupled-weight-decay Adam step (Loshchilov & Hutter 2019; as torch.optim.AdamW) over p, m, v, g [n]. */
+    void (*adamw)(const struct nn *nn, float *p, float *m, float *v, const float *g, size_t n, const struct nn_adamw *a);
+    /* x[n] = 0. */
+    void (*zero)(const struct nn *nn, float *x, size_t n);
+};
+
+/* The CPU backend: OpenMP over single-threaded tiles of OpenBLAS. threads 0: as many as OpenMP gives (OMP_NUM_THREADS).
+ * Call it once, before any other use of OpenMP or OpenBLAS: it takes OpenBLAS's own threads away (see cpu/gemm.h). */
+int nn_cpu(struct nn *nn, long threads, struct error *err);
+
+#endif
