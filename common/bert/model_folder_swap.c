@@ -87,7 +87,7 @@ int folder_publish(const char *temporary, const char *path, bool replace, bool e
     if (result == 0)
         result = folder_sync(parent, err);
     if (result == 0 && former)
-        result = folder_remove(former, err);
+        folder_remove(former, NULL); /* the new one stands; what cannot be removed now, the next write removes */
     buf_free(&aside);
     free(parent);
     return result;
