@@ -65,11 +65,14 @@ void cli_usage_error(const char *format, ...)
 
 /* ---- values ---- */
 
-static _Noreturn void out_of_range(const struct cli_option *o, const char *text)
+/* too_large: above a bound that the help does not tell, since it is only there to keep the value in its type. */
+static _Noreturn void out_of_range(const struct cli_option *o, const char *text, bool too_large)
 {
     struct buf range = {0};
     cli_add_range(&range, o);
-    cli_usage_error("--%s must be %s, not %s", o->name, range.len ? range.data : "a smaller number", text);
+    if (range.len == 0 || (too_large && o->max >= CLI_HUGE_BOUND))
+        cli_usage_error("--%s: %s is too %s", o->name, text, too_large ? "large" : "small");
+    cli_usage_error("--%s must be %s, not %s", o->name, range.data, text);
 }
 
 /* strtol and the like skip blanks before a number; a value that begins with one is a mistake in a script. */
@@ -87,7 +90,7 @@ static void take_long(const struct cli_option *o, const char *text)
         cli_usage_error("--%s: '%s' is not a whole number", o->name, text);
     bool bounded = o->min != 0 || o->max != 0;
     if (errno == ERANGE || (bounded && ((double)value < o->min || (double)value > o->max)))
-        out_of_range(o, text);
+        out_of_range(o, text, value > 0 && (errno == ERANGE || (double)value > o->max));
     *(long *)o->field = value;
 }
 
@@ -113,7 +116,7 @@ static void take_double(const struct cli_option *o, const char *text)
         cli_usage_error("--%s: '%s' is not a number", o->name, text);
     bool bounded = o->min != 0 || o->max != 0;
     if (bounded && (value < o->min || value > o->max))
-        out_of_range(o, text);
+        out_of_range(o, text, value > o->max);
     *(double *)o->field = value;
 }
 

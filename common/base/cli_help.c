@@ -1,17 +1,12 @@
 /* cli_help.c - --help out of the option table: argument, default, range and choices, wrapped to 80 columns. */
 #include "base/cli_table.h"
 
-#include <ctype.h>
-#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { WIDTH = 80, MAX_COLUMN = 30, INDENT_EXAMPLE = 2 };
-
-/* Bounds from here on are only there to keep a value in its type; they are not worth telling. */
-static const double HUGE_BOUND = 1e15;
+enum { WIDTH = 80, MAX_COLUMN = 30 };
 
 /* The shortest of %.{1..17}g that reads back, with a plain exponent: 5e-5. */
 static void add_double(struct buf *text, double value)
@@ -23,7 +18,7 @@ static void add_double(struct buf *text, double value)
         if (sscanf(number, "%lf", &back) == 1 && back == value)
             break;
     }
-    if (fabs(value) >= 10 && fabs(value) < HUGE_BOUND && value == floor(value))
+    if (fabs(value) >= 10 && fabs(value) < CLI_HUGE_BOUND && value == floor(value))
         snprintf(number, sizeof number, "%.0f", value);
     char *e = strchr(number, 'e');
     if (e) {
@@ -40,7 +35,7 @@ void cli_add_range(struct buf *text, const struct cli_option *o)
 {
     if ((o->type != CLI_LONG && o->type != CLI_DOUBLE) || (o->min == 0 && o->max == 0))
         return;
-    bool low = o->min > -HUGE_BOUND, high = o->max < HUGE_BOUND;
+    bool low = o->min > -CLI_HUGE_BOUND, high = o->max < CLI_HUGE_BOUND;
     bool positive = o->min > 0 && o->min < 1e-100; /* the table's way to say "greater than 0" */
     if (low && high) {
         if (positive) {

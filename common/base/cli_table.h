@@ -13,6 +13,9 @@
 /* The rows that every tool has, in the order of --help; ended by a NULL name. */
 extern const struct cli_option cli_shared[];
 
+/* Bounds from here on are only there to keep a value in its type; the help does not tell them. */
+#define CLI_HUGE_BOUND 1e15
+
 /* Row i of the tool's table followed by the shared rows; NULL after the last. */
 const struct cli_option *cli_row(const struct cli *cli, size_t i);
 

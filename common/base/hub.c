@@ -12,8 +12,8 @@
 /* Old names without an organisation that the Hub has moved to one. */
 static const struct {
     const char *prefix, *organisation;
-} moved[] = {{"bert-", "google-bert"}, {"distilbert-", "distilbert"}, {"roberta-", "FacebookAI"},
-             {"albert-", "albert"}};
+} moved[] = {
+    {"bert-", "google-bert"}, {"distilbert-", "distilbert"}, {"roberta-", "FacebookAI"}, {"albert-", "albert"}};
 
 static char *cache_folder(void)
 {

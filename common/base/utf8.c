@@ -30,8 +30,8 @@ unsigned utf8_decode(const char *text, size_t len, uint32_t *code_point)
     }
     if (a > 0xf4 || len < 4 || (s[3] & 0xc0) != 0x80)
         return 0;
-    uint32_t c = (uint32_t)(a & 0x07) << 18 | (uint32_t)(s[1] & 0x3f) << 12 | (uint32_t)(s[2] & 0x3f) << 6 |
-                 (s[3] & 0x3f);
+    uint32_t c =
+        (uint32_t)(a & 0x07) << 18 | (uint32_t)(s[1] & 0x3f) << 12 | (uint32_t)(s[2] & 0x3f) << 6 | (s[3] & 0x3f);
     if (c < 0x10000 || c > 0x10ffff)
         return 0;
     *code_point = c;
