@@ -43,6 +43,12 @@ struct st_frame {
     size_t data_capacity, mapping_size;
 };
 
+/* Bytes that were read from an input before its frames were; they come first. */
+struct st_ahead {
+    char *data; /* owned */
+    size_t begin, end;
+};
+
 const char *st_dtype_name(enum st_dtype dtype); /* "F32" */
 size_t st_dtype_size(enum st_dtype dtype);
 

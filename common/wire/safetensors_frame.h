@@ -13,12 +13,6 @@ struct st_storage {
     size_t tensors_cap, metadata_cap;
 };
 
-/* Bytes that were read from an input before the frame reader got it; they come first. */
-struct st_ahead {
-    char *data; /* owned */
-    size_t begin, end;
-};
-
 enum { ST_CUT = -2 };
 
 struct st_storage *st_storage(struct st_frame *frame);

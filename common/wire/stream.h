@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/io.h"
+#include "wire/lines.h"
 #include "wire/rows.h"
 #include "wire/safetensors.h"
 
@@ -31,10 +32,14 @@ struct stream_reader {
     struct st_frame frame;
     struct stream_head head;
     uint64_t frames, rows;  /* seen so far */
+    struct st_ahead ahead;  /* what stream_open_lines took over */
 };
 
 /* Opens (NULL or "-": stdin) and reads the head. NDJSON is named as such. */
 int stream_open(struct stream_reader *r, const char *path, struct error *err);
+/* The same from an input whose first bytes were looked at with lines_peek: takes the input and what it has read over
+ * from `l`, which is left closed, also where this fails. */
+int stream_open_lines(struct stream_reader *r, struct lines *l, struct error *err);
 /* The next batch into *rows (which is overwritten): 1, or 0 after a correct end frame, or -1. A missing end, a gap or a
  * wrong total is "NAME: stream ended early; an upstream stage failed". */
 int stream_next(struct stream_reader *r, struct rows *rows, struct error *err);
