@@ -8,7 +8,7 @@
 
 static int run, failed;
 
-static bool report(bool condition, const char *format, va_list args)
+static bool __attribute__((format(printf, 2, 0))) report(bool condition, const char *format, va_list args)
 {
     printf("%sok %d - ", condition ? "" : "not ", ++run);
     vprintf(format, args);
