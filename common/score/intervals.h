@@ -34,7 +34,7 @@ typedef double count_statistic(const uint64_t *cells, const void *context);
 struct interval bootstrap_counts(const struct bootstrap *options, const uint64_t *cells, size_t n_cells,
                                  count_statistic *statistic, const void *context);
 
-/* The interval of the mean of values[n]. For a paired difference the values are the rows' differences. */
+/* The interval of the mean of values[n], 0 < n < 2^32. For a paired difference the values are the rows' differences. */
 struct interval bootstrap_mean(const struct bootstrap *options, const double *values, size_t n);
 
 /* Two classifiers on the same rows. */
