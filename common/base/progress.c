@@ -74,7 +74,7 @@ static void compose(struct buf *line, const struct progress *p, uint64_t done, d
     buf_addf(line, "%s: %llu", diag_tool(), (unsigned long long)done);
     if (p->total > 0)
         buf_addf(line, " of %llu", (unsigned long long)p->total);
-    buf_addf(line, " %s, %.*f %s/s", p->unit, rate < 10 ? 1 : 0, rate, p->unit);
+    buf_addf(line, " %s, %.*f %s/s", p->unit, rate < 9.95 ? 1 : 0, rate, p->unit);
     if (p->total > done && rate > 0)
         add_time(line, (double)(p->total - done) / rate);
     if (note && *note)
