@@ -185,12 +185,23 @@ static int fail_at(struct parser *p, size_t offset, const char *what)
     return 0;
 }
 
+static size_t white_space(const char *text, size_t len)
+{
+    size_t n = 0;
+    while (n < len && (text[n] == ' ' || text[n] == '\t' || text[n] == '\n' || text[n] == '\r'))
+        n++;
+    return n;
+}
+
+/* The next byte that is neither white space, comma nor colon. */
 static size_t skip_separators(const char *text, size_t from, size_t len)
 {
-    while (from < len && (text[from] == ' ' || text[from] == '\t' || text[from] == '\n' || text[from] == '\r' ||
-                          text[from] == ',' || text[from] == ':'))
+    for (;;) {
+        from += white_space(text + from, len - from);
+        if (from == len || (text[from] != ',' && text[from] != ':'))
+            return from;
         from++;
-    return from;
+    }
 }
 
 /* Sets where the token of this callback begins and ends. */
@@ -368,40 +379,52 @@ static const yajl_callbacks callbacks = {
 
 /* ---- parsing ---- */
 
-/* yajl's reasons (parts of them, from yajl 2.1) and ours. */
+/* yajl's reasons (parts of them, from yajl 2.1) and ours, and where the culprit is: the token that was just read, the
+ * byte that was just read, or the byte that comes next. */
 static const struct {
     const char *yajl, *ours;
+    enum { LAST_TOKEN, LAST_BYTE, NEXT_BYTE } place;
 } reasons[] = {
-    {"premature EOF", "the text ends too early"},
-    {"trailing garbage", "more text after the value"},
-    {"separated by a colon", "':' expected after the key"},
-    {"invalid object key", "a key in double quotes expected"},
-    {"inside map", "',' or '}' expected"},
-    {"after array element", "',' or ']' expected"},
-    {"unallowed token", "a value expected"},
-    {"'\\' occurs before", "unknown escape in a string"},
-    {"non hex", "\\u needs four hexadecimal digits"},
-    {"inside string", "a control character in a string must be escaped"},
-    {"malformed number", "incomplete number"},
-    {"invalid char", "a value expected"},
-    {"invalid string", "a value expected"},
-    {"comment", "comments are not allowed"},
+    {"premature EOF", "the text ends too early", NEXT_BYTE},
+    {"trailing garbage", "more text after the value", LAST_TOKEN},
+    {"separated by a colon", "':' expected after the key", LAST_TOKEN},
+    {"invalid object key", "a key in double quotes expected", LAST_TOKEN},
+    {"inside map", "',' or '}' expected", LAST_TOKEN},
+    {"after array element", "',' or ']' expected", LAST_TOKEN},
+    {"unallowed token", "a value expected", LAST_TOKEN},
+    {"'\\' occurs before", "unknown escape in a string", NEXT_BYTE},
+    {"non-hex", "\\u needs four hexadecimal digits", NEXT_BYTE},
+    {"inside string", "a control character in a string must be escaped", NEXT_BYTE},
+    {"malformed number", "incomplete number", NEXT_BYTE},
+    {"invalid char", "unexpected character", LAST_BYTE},
+    {"invalid string", "unexpected character", NEXT_BYTE},
+    {"comment", "comments are not allowed", LAST_BYTE},
+    {"", "not understood", LAST_BYTE},
 };
 
-static int fail_as_yajl(struct parser *p)
+/* Where the token begins that ends at `end`: behind the token reported before it and one comma or colon, which are
+ * never reported, unless that is the token itself. */
+static size_t token_begin(const struct parser *p, size_t end)
 {
-    const char *what = "a value expected";
-    size_t at = p->at_finish ? p->doc->source_len : yajl_get_bytes_consumed(p->yajl);
-    char *text = (char *)yajl_get_error(p->yajl, 0, NULL, 0);
-    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
-        if (strstr(text, reasons[i].yajl)) {
-            what = reasons[i].ours;
-            break;
-        }
-    }
-    yajl_free_error(p->yajl, (unsigned char *)text);
-    fail_at(p, at > 0 && !p->at_finish ? at - 1 : at, what);
-    return -1;
+    const char *text = p->doc->source;
+    size_t at = p->last_end + white_space(text + p->last_end, end - p->last_end);
+    if (at + 1 < end && (text[at] == ',' || text[at] == ':'))
+        at += 1 + white_space(text + at + 1, end - at - 1);
+    return at;
+}
+
+static void fail_as_yajl(struct parser *p)
+{
+    size_t i = 0, at = p->at_finish ? p->doc->source_len : yajl_get_bytes_consumed(p->yajl);
+    unsigned char *text = yajl_get_error(p->yajl, 0, NULL, 0);
+    while (!strstr((const char *)text, reasons[i].yajl))
+        i++;
+    yajl_free_error(p->yajl, text);
+    if (reasons[i].place == LAST_TOKEN)
+        at = token_begin(p, at);
+    else if (reasons[i].place == LAST_BYTE && at > 0)
+        at--;
+    fail_at(p, at, reasons[i].ours);
 }
 
 static struct parser *parser_of(struct json *doc)
@@ -450,7 +473,7 @@ int json_parse(struct json *doc, const char *text, size_t len, struct error *err
 
     if (len >= UINT32_MAX)
         return error_set(err, STATUS_FAILURE, "JSON text of %zu bytes is too long", len);
-    if (skip_separators(text, 0, len) == len) {
+    if (white_space(text, len) == len) {
         fail_at(p, 0, "empty");
     } else if (len >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) {
         fail_at(p, 0, "a byte order mark; remove it");

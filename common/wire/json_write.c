@@ -2,6 +2,7 @@
 #include "wire/json.h"
 
 #include <assert.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,8 +70,8 @@ void json_add_float(struct buf *out, float value)
 {
     char text[64];
     assert(isfinite(value));
-    /* Every decimal of up to 6 digits survives a float, and 9 always suffice. */
-    for (int digits = 6; digits <= 9; digits++) {
+    /* Every decimal of up to 6 digits survives a float unless it is subnormal, and 9 always suffice. */
+    for (int digits = fabsf(value) < FLT_MIN ? 1 : FLT_DIG; digits <= FLT_DECIMAL_DIG; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, (double)value);
         if (strtof(text, NULL) == value)
             break;
@@ -82,7 +83,7 @@ void json_add_double(struct buf *out, double value)
 {
     char text[64];
     assert(isfinite(value));
-    for (int digits = 15; digits <= 17; digits++) {
+    for (int digits = fabs(value) < DBL_MIN ? 1 : DBL_DIG; digits <= DBL_DECIMAL_DIG; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, value);
         if (strtod(text, NULL) == value)
             break;
