@@ -96,13 +96,25 @@ void json_add_long(struct buf *out, long long value)
     buf_addf(out, "%lld", value);
 }
 
-/* The bytes of a member that go when it goes, with the comma that it no longer needs. */
-static void member_range(const struct json *doc, const struct json_node *before, const struct json_node *member,
-                         size_t *begin, size_t *end)
+struct range {
+    size_t begin, end;
+};
+
+/* The bytes that go when a member goes: with the comma behind it, of the last member the comma before it. */
+static struct range member_range(const struct json *doc, const struct json_node *before, const struct json_node *member)
 {
     const struct json_node *after = json_next(doc, member);
-    *begin = before && !after ? before->end : member->key_begin;
-    *end = after ? after->key_begin : member->end;
+    return (struct range){before && !after ? before->end : member->key_begin, after ? after->key_begin : member->end};
+}
+
+/* Copies source[begin..end) but for what is cut. */
+static void add_source(struct buf *out, const struct json *doc, size_t begin, size_t end, struct range cut)
+{
+    size_t stop = cut.begin < end ? cut.begin : end, resume = cut.end > begin ? cut.end : begin;
+    if (begin < stop)
+        buf_add(out, doc->source + begin, stop - begin);
+    if (resume < end)
+        buf_add(out, doc->source + resume, end - resume);
 }
 
 void json_replace_member(struct buf *out, const struct json *doc, const char *name, const char *value, size_t value_len)
@@ -116,17 +128,14 @@ void json_replace_member(struct buf *out, const struct json *doc, const char *na
         else
             last = n;
     }
-    size_t cut_begin = root->end, cut_end = root->end;
+    struct range cut = {root->end, root->end};
     if (member)
-        member_range(doc, before, member, &cut_begin, &cut_end);
+        cut = member_range(doc, before, member);
     /* The new member follows the last one that stays, else it stands where the old one was, else before the brace. */
-    size_t insert = last ? last->end : member ? cut_begin : root->end - 1;
+    size_t place = last ? last->end : member ? cut.begin : root->end - 1;
 
-    size_t first = cut_begin < insert ? cut_begin : insert;
     buf_reserve(out, root->end - root->begin + strlen(name) + value_len + 8);
-    buf_add(out, doc->source + root->begin, first - root->begin);
-    if (member && cut_begin < insert)
-        buf_add(out, doc->source + cut_end, insert - cut_end);
+    add_source(out, doc, root->begin, place, cut);
     if (value) {
         if (last)
             buf_addch(out, ',');
@@ -134,8 +143,5 @@ void json_replace_member(struct buf *out, const struct json *doc, const char *na
         buf_addch(out, ':');
         buf_add(out, value, value_len);
     }
-    size_t rest = member && cut_begin >= insert ? cut_end : insert;
-    if (member && cut_begin > insert)
-        buf_add(out, doc->source + insert, cut_begin - insert);
-    buf_add(out, doc->source + rest, root->end - rest);
+    add_source(out, doc, place, root->end, cut);
 }
