@@ -130,9 +130,9 @@ $(foreach shell,bash zsh fish,$(eval $(call completion_rule,$(shell))))
 $(BUILD)/t/%.t: $(BUILD)/obj/t/unit/%.o $(BUILD)/obj/t/helper/tap.o $(call libraries_of,bert nn score teacher text data wire base)
 	@mkdir -p $(@D)
 	$(call quiet,LINK,$@)$(CC) $(SANITIZER_FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS_unit) $(LIBS_all)
-$(BUILD)/t/helper/%: $(BUILD)/obj/t/helper/%.o $(call libraries_of,wire base)
+$(BUILD)/t/helper/%: $(BUILD)/obj/t/helper/%.o $(call libraries_of,bert nn score text wire base)
 	@mkdir -p $(@D)
-	$(call quiet,LINK,$@)$(CC) $(SANITIZER_FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS_all)
+	$(call quiet,LINK,$@)$(CC) $(SANITIZER_FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS_bert-train) $(LIBS_all)
 
 .PHONY: setup tests check check-san check-oracle
 setup: # what `make check` and `make demo` need on a fresh machine, if it is not there yet

@@ -1,0 +1,169 @@
+/* backward.c - the way back through the network of model.c, in reverse order of its forward functions. */
+#include <string.h>
+
+#include "bert/model_internal.h"
+
+static float *layer_gradient(const struct model *m, float *gradients, size_t layer, enum layer_parameter which)
+{
+    return gradients + m->parameters.list[parameter_of_layer(layer, which)].offset;
+}
+
+static float *head_gradient(const struct model *m, float *gradients, int which)
+{
+    return gradients + m->parameters.list[parameter_of_head(&m->parameters, which)].offset;
+}
+
+/* d: gradient of a sum `residual + dropout(map)`. Returns the map's own gradient: d itself without dropout, else masked. */
+static const float *through_dropout(const struct nn *nn, struct activations *a, const float *d,
+                                    const struct nn_dropout *drop, uint32_t site, size_t rows, size_t hidden)
+{
+    if (drop->probability <= 0)
+        return d;
+    nn->dropout(nn, a->d_masked, d, drop, site, rows, hidden);
+    return a->d_masked;
+}
+
+/* From d (in: of the layer's output; out: of its attention block's output): LayerNorm, feed-forward block, residual. */
+static void backward_feed_forward(const struct model *m, const struct nn *nn, size_t layer, struct activations *a,
+                                  float *d, const struct nn_dropout *drop, size_t queries, float *gradients)
+{
+    struct layer_activations *l = &a->layers[layer];
+    size_t hidden = (size_t)m->config.hidden_size, intermediate = (size_t)m->config.intermediate_size;
+    nn->norm_backward(nn, d, layer_gradient(m, gradients, layer, OUTPUT_NORM_WEIGHT),
+                      layer_gradient(m, gradients, layer, OUTPUT_NORM_BIAS), d, l->output_sum, l->output_mean,
+                      l->output_rstd, layer_weight(m, layer, OUTPUT_NORM_WEIGHT), queries, hidden);
+    const float *dz = through_dropout(nn, a, d, drop, nn_site(layer + 1, NN_SITE_OUTPUT), queries, hidden);
+    nn->linear_grad_weight(nn, layer_gradient(m, gradients, layer, OUTPUT_WEIGHT),
+                           layer_gradient(m, gradients, layer, OUTPUT_BIAS), dz, hidden, l->hidden, intermediate,
+                           queries, hidden, intermediate);
+    nn->linear_grad_input(nn, a->d_hidden, intermediate, dz, hidden, layer_weight(m, layer, OUTPUT_WEIGHT), queries,
+                          hidden, intermediate, false);
+    nn->multiply(nn, a->d_hidden, l->derivative, queries * intermediate);
+    nn->linear_grad_weight(nn, layer_gradient(m, gradients, layer, INTERMEDIATE_WEIGHT),
+                           layer_gradient(m, gradients, layer, INTERMEDIATE_BIAS), a->d_hidden, intermediate,
+                           l->attention_output, hidden, queries, intermediate, hidden);
+    nn->linear_grad_input(nn, d, hidden, a->d_hidden, intermediate, layer_weight(m, layer, INTERMEDIATE_WEIGHT), queries,
+                          intermediate, hidden, true);
+}
+
+/* d (in: of the attention block's output; out: of the residual branch); a->d_context: of the context. */
+static void backward_attention_output(const struct model *m, const struct nn *nn, size_t layer, struct activations *a,
+                                      float *d, const struct nn_dropout *drop, size_t queries, float *gradients)
+{
+    struct layer_activations *l = &a->layers[layer];
+    size_t hidden = (size_t)m->config.hidden_size;
+    nn->norm_backward(nn, d, layer_gradient(m, gradients, layer, ATTENTION_NORM_WEIGHT),
+                      layer_gradient(m, gradients, layer, ATTENTION_NORM_BIAS), d, l->attention_sum, l->attention_mean,
+                      l->attention_rstd, layer_weight(m, layer, ATTENTION_NORM_WEIGHT), queries, hidden);
+    const float *dz = through_dropout(nn, a, d, drop, nn_site(layer + 1, NN_SITE_ATTENTION_OUTPUT), queries, hidden);
+    nn->linear_grad_weight(nn, layer_gradient(m, gradients, layer, ATTENTION_OUTPUT_WEIGHT),
+                           layer_gradient(m, gradients, layer, ATTENTION_OUTPUT_BIAS), dz, hidden, l->context, hidden,
+                           queries, hidden, hidden);
+    nn->linear_grad_input(nn, a->d_context, hidden, dz, hidden, layer_weight(m, layer, ATTENTION_OUTPUT_WEIGHT), queries,
+                          hidden, hidden, false);
+}
+
+/* Any layer but the last: q, k and v of all tokens are one product. d: [P, hidden], in place. */
+static void backward_projections(const struct model *m, const struct nn *nn, size_t layer, struct activations *a,
+                                 const struct batch *b, const struct nn_attention *attention, float *gradients)
+{
+    struct layer_activations *l = &a->layers[layer];
+    size_t hidden = (size_t)m->config.hidden_size, ld = 3 * hidden;
+    nn->attention_backward(nn, a->d_qkv, ld, a->d_qkv + hidden, a->d_qkv + 2 * hidden, ld, a->d_context, hidden,
+                           l->probabilities, l->q, l->ldq, l->k, l->v, l->ldkv, attention);
+    memset(a->d_qkv + b->tokens * ld, 0, (b->padded_tokens - b->tokens) * ld * sizeof(float));
+    nn->linear_grad_weight(nn, layer_gradient(m, gradients, layer, QUERY_WEIGHT),
+                           layer_gradient(m, gradients, layer, QUERY_BIAS), a->d_qkv, ld, l->input, hidden,
+                           b->padded_tokens, ld, hidden);
+    nn->linear_grad_input(nn, a->d_output, hidden, a->d_qkv, ld, layer_weight(m, layer, QUERY_WEIGHT),
+                          b->padded_tokens, ld, hidden, true);
+}
+
+/* The last layer: a->d_first is the gradient of the first tokens' residual branch; sets a->d_output of all tokens. */
+static void backward_projections_first(const struct model *m, const struct nn *nn, size_t layer, struct activations *a,
+                                       const struct batch *b, const struct nn_attention *attention, float *gradients)
+{
+    struct layer_activations *l = &a->layers[layer];
+    size_t hidden = (size_t)m->config.hidden_size, ld = 2 * hidden;
+    float *dq = a->d_qkv + b->padded_tokens * ld, *dk = a->d_qkv, *dv = dk + hidden;
+    nn->attention_backward(nn, dq, hidden, dk, dv, ld, a->d_context, hidden, l->probabilities, l->q, l->ldq, l->k, l->v,
+                           l->ldkv, attention);
+    memset(dk + b->tokens * ld, 0, (b->padded_tokens - b->tokens) * ld * sizeof(float));
+    memset(dq + b->rows * hidden, 0, (b->padded_rows - b->rows) * hidden * sizeof(float));
+    nn->linear_grad_weight(nn, layer_gradient(m, gradients, layer, QUERY_WEIGHT),
+                           layer_gradient(m, gradients, layer, QUERY_BIAS), dq, hidden, l->input_first, hidden,
+                           b->padded_rows, hidden, hidden);
+    nn->linear_grad_weight(nn, layer_gradient(m, gradients, layer, KEY_WEIGHT),
+                           layer_gradient(m, gradients, layer, KEY_BIAS), dk, ld, l->input, hidden, b->padded_tokens,
+                           ld, hidden);
+    nn->linear_grad_input(nn, a->d_first, hidden, dq, hidden, layer_weight(m, layer, QUERY_WEIGHT), b->padded_rows,
+                          hidden, hidden, true);
+    nn->linear_grad_input(nn, a->d_output, hidden, dk, ld, layer_weight(m, layer, KEY_WEIGHT), b->padded_tokens, ld,
+                          hidden, false);
+    for (size_t i = 0; i < b->rows; i++)
+        for (size_t j = 0; j < hidden; j++)
+            a->d_output[(size_t)b->offsets[i] * hidden + j] += a->d_first[i * hidden + j];
+}
+
+static void backward_layer(const struct model *m, const struct nn *nn, size_t layer, struct activations *a,
+                           const struct batch *b, const struct model_dropout *dropout, float *gradients)
+{
+    bool last = a->layers[layer].input_first != NULL;
+    size_t queries = last ? b->padded_rows : b->padded_tokens;
+    struct nn_attention attention = attention_of_layer(m, layer, a, b, dropout);
+    struct nn_dropout drop = last ? dropout_of_rows(dropout, dropout ? dropout->hidden : 0, b)
+                                  : dropout_of_tokens(dropout, dropout ? dropout->hidden : 0, b);
+    float *d = last ? a->d_first : a->d_output;
+    backward_feed_forward(m, nn, layer, a, d, &drop, queries, gradients);
+    backward_attention_output(m, nn, layer, a, d, &drop, queries, gradients);
+    if (last)
+        backward_projections_first(m, nn, layer, a, b, &attention, gradients);
+    else
+        backward_projections(m, nn, layer, a, b, &attention, gradients);
+}
+
+/* Sets a->d_first from the gradient of the logits. */
+static void backward_head(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
+                          const struct model_dropout *dropout, const float *d_logits, float *gradients)
+{
+    size_t hidden = (size_t)m->config.hidden_size;
+    struct nn_dropout drop = dropout_of_rows(dropout, dropout ? dropout->classifier : 0, b);
+    nn->linear_grad_weight(nn, head_gradient(m, gradients, CLASSIFIER_WEIGHT),
+                           head_gradient(m, gradients, CLASSIFIER_BIAS), d_logits, m->classes, a->pooled_dropped, hidden,
+                           b->rows, m->classes, hidden);
+    nn->linear_grad_input(nn, a->d_pooled, hidden, d_logits, m->classes, head_weight(m, CLASSIFIER_WEIGHT), b->rows,
+                          m->classes, hidden, false);
+    memset(a->d_pooled + b->rows * hidden, 0, (b->padded_rows - b->rows) * hidden * sizeof(float));
+    nn->dropout(nn, a->d_pooled, a->d_pooled, &drop, nn_site(0, NN_SITE_CLASSIFIER), b->padded_rows, hidden);
+    for (size_t i = 0; i < b->padded_rows * hidden; i++)
+        a->d_pooled[i] *= 1.0f - a->pooled[i] * a->pooled[i];
+    nn->linear_grad_weight(nn, head_gradient(m, gradients, POOLER_WEIGHT), head_gradient(m, gradients, POOLER_BIAS),
+                           a->d_pooled, hidden, a->layers[m->config.num_hidden_layers - 1].output, hidden,
+                           b->padded_rows, hidden, hidden);
+    nn->linear_grad_input(nn, a->d_first, hidden, a->d_pooled, hidden, head_weight(m, POOLER_WEIGHT), b->padded_rows,
+                          hidden, hidden, false);
+}
+
+static void backward_embeddings(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
+                                const struct model_dropout *dropout, float *gradients)
+{
+    const struct parameter *p = m->parameters.list;
+    size_t hidden = (size_t)m->config.hidden_size;
+    struct nn_dropout drop = dropout_of_tokens(dropout, dropout ? dropout->hidden : 0, b);
+    nn->dropout(nn, a->d_output, a->d_output, &drop, nn_site(0, NN_SITE_EMBEDDINGS), b->padded_tokens, hidden);
+    nn->norm_backward(nn, a->d_output, gradients + p[EMBEDDING_NORM_WEIGHT].offset,
+                      gradients + p[EMBEDDING_NORM_BIAS].offset, a->d_output, a->embedding_sum, a->embedding_mean,
+                      a->embedding_rstd, p[EMBEDDING_NORM_WEIGHT].value, b->padded_tokens, hidden);
+    nn->embed_backward(nn, gradients + p[WORD_EMBEDDINGS].offset, gradients + p[POSITION_EMBEDDINGS].offset,
+                       gradients + p[TOKEN_TYPE_EMBEDDINGS].offset, a->d_output, b->ids, b->token, b->types, b->tokens,
+                       hidden, m->config.pad_token_id);
+}
+
+void model_backward(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
+                    const struct model_dropout *dropout, const float *d_logits, float *gradients)
+{
+    backward_head(m, nn, a, b, dropout, d_logits, gradients);
+    for (size_t layer = (size_t)m->config.num_hidden_layers; layer-- > 0;)
+        backward_layer(m, nn, layer, a, b, dropout, gradients);
+    backward_embeddings(m, nn, a, b, dropout, gradients);
+}

@@ -1,0 +1,34 @@
+/* batch.h - some rows of a spool, packed for the encoder: their tokens one after another, nothing padded between them.
+ *
+ * Only the end is filled up to a multiple of 16 tokens (and of 16 rows), because matrix kernels like that; the filling
+ * has no influence on any result.
+ */
+#ifndef BERT_BATCH_H
+#define BERT_BATCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "wire/rows.h"
+
+struct batch {
+    size_t rows, tokens;               /* the real ones */
+    size_t padded_rows, padded_tokens; /* multiples of 16 */
+    size_t longest;                    /* tokens of the longest row */
+    int64_t *offsets;                  /* [rows + 1] */
+    int32_t *ids;                      /* [padded_tokens] */
+    uint8_t *types;                    /* [padded_tokens]; NULL where every type is 0 */
+    uint32_t *token;                   /* [padded_tokens] place in the row, which is also the position */
+    uint64_t *token_row;               /* [padded_tokens] the row's number in the run, for dropout */
+    uint64_t *row;                     /* [padded_rows] the same, a row */
+    uint32_t *first;                   /* [padded_rows] zeros: the place of a row's first token */
+    uint8_t *types_storage;
+    size_t rows_capacity, tokens_capacity;
+};
+
+/* Packs rows which[0..n) of the spool (columns ids and, where there, types). The first of them is row number
+ * `first_number` of the run. Memory grows on demand and is kept. */
+void batch_fill(struct batch *b, const struct rows *rows, const uint64_t *which, size_t n, uint64_t first_number);
+void batch_free(struct batch *b);
+
+#endif

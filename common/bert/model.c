@@ -1,0 +1,214 @@
+/* model.c - making a model, and its forward pass; the way back is in backward.c. */
+#include "bert/model.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bert/model_internal.h"
+
+/* Copies the first token of each row of x[P, hidden]; the rest of out[N, hidden] is zero. */
+static void gather_first(float *out, const float *x, const struct batch *b, size_t hidden)
+{
+    for (size_t i = 0; i < b->rows; i++)
+        memcpy(out + i * hidden, x + (size_t)b->offsets[i] * hidden, hidden * sizeof *out);
+    memset(out + b->rows * hidden, 0, (b->padded_rows - b->rows) * hidden * sizeof *out);
+}
+
+/* q, k and v of all tokens; one product where the three weights lie side by side, as they do in a slab. */
+static void project_all(const struct model *m, const struct nn *nn, size_t layer, const struct layer_activations *l,
+                        size_t tokens, size_t hidden)
+{
+    const float *query = layer_weight(m, layer, QUERY_WEIGHT), *query_bias = layer_weight(m, layer, QUERY_BIAS);
+    if (layer_weight(m, layer, KEY_WEIGHT) == query + hidden * hidden &&
+        layer_weight(m, layer, VALUE_WEIGHT) == query + 2 * hidden * hidden &&
+        layer_weight(m, layer, KEY_BIAS) == query_bias + hidden &&
+        layer_weight(m, layer, VALUE_BIAS) == query_bias + 2 * hidden) {
+        nn->linear(nn, l->q, l->ldq, l->input, hidden, query, query_bias, tokens, 3 * hidden, hidden);
+        return;
+    }
+    nn->linear(nn, l->q, l->ldq, l->input, hidden, query, query_bias, tokens, hidden, hidden);
+    nn->linear(nn, l->k, l->ldkv, l->input, hidden, layer_weight(m, layer, KEY_WEIGHT),
+               layer_weight(m, layer, KEY_BIAS), tokens, hidden, hidden);
+    nn->linear(nn, l->v, l->ldkv, l->input, hidden, layer_weight(m, layer, VALUE_WEIGHT),
+               layer_weight(m, layer, VALUE_BIAS), tokens, hidden, hidden);
+}
+
+/* The last layer: keys and values of all tokens, queries of the first ones. */
+static void project_first(const struct model *m, const struct nn *nn, size_t layer, const struct layer_activations *l,
+                          const struct batch *b, size_t hidden)
+{
+    gather_first(l->input_first, l->input, b, hidden);
+    nn->linear(nn, l->q, l->ldq, l->input_first, hidden, layer_weight(m, layer, QUERY_WEIGHT),
+               layer_weight(m, layer, QUERY_BIAS), b->padded_rows, hidden, hidden);
+    nn->linear(nn, l->k, l->ldkv, l->input, hidden, layer_weight(m, layer, KEY_WEIGHT),
+               layer_weight(m, layer, KEY_BIAS), b->padded_tokens, hidden, hidden);
+    nn->linear(nn, l->v, l->ldkv, l->input, hidden, layer_weight(m, layer, VALUE_WEIGHT),
+               layer_weight(m, layer, VALUE_BIAS), b->padded_tokens, hidden, hidden);
+}
+
+static void forward_layer(const struct model *m, const struct nn *nn, size_t layer, struct activations *a,
+                          const struct batch *b, const struct model_dropout *dropout)
+{
+    struct layer_activations *l = &a->layers[layer];
+    size_t hidden = (size_t)m->config.hidden_size, intermediate = (size_t)m->config.intermediate_size;
+    bool last = l->input_first != NULL;
+    size_t queries = last ? b->padded_rows : b->padded_tokens, real = last ? b->rows : b->tokens;
+    float epsilon = (float)m->config.layer_norm_eps;
+    struct nn_attention attention = attention_of_layer(m, layer, a, b, dropout);
+    struct nn_dropout drop = last ? dropout_of_rows(dropout, dropout ? dropout->hidden : 0, b)
+                                  : dropout_of_tokens(dropout, dropout ? dropout->hidden : 0, b);
+    if (last)
+        project_first(m, nn, layer, l, b, hidden);
+    else
+        project_all(m, nn, layer, l, b->padded_tokens, hidden);
+    nn->attention(nn, l->context, hidden, l->probabilities, l->q, l->ldq, l->k, l->v, l->ldkv, &attention);
+    memset(l->context + real * hidden, 0, (queries - real) * hidden * sizeof(float));
+    nn->linear(nn, l->attention_sum, hidden, l->context, hidden, layer_weight(m, layer, ATTENTION_OUTPUT_WEIGHT), NULL,
+               queries, hidden, hidden);
+    nn->add_norm(nn, l->attention_output, l->attention_sum, l->attention_mean, l->attention_rstd, l->attention_sum,
+                 layer_weight(m, layer, ATTENTION_OUTPUT_BIAS), last ? l->input_first : l->input,
+                 layer_weight(m, layer, ATTENTION_NORM_WEIGHT), layer_weight(m, layer, ATTENTION_NORM_BIAS), epsilon,
+                 &drop, nn_site(layer + 1, NN_SITE_ATTENTION_OUTPUT), queries, hidden);
+    float *z = l->derivative ? l->derivative : l->hidden;
+    nn->linear(nn, z, intermediate, l->attention_output, hidden, layer_weight(m, layer, INTERMEDIATE_WEIGHT), NULL,
+               queries, intermediate, hidden);
+    nn->bias_activation(nn, m->config.hidden_act, l->hidden, l->derivative, z, layer_weight(m, layer, INTERMEDIATE_BIAS),
+                        queries, intermediate);
+    nn->linear(nn, l->output_sum, hidden, l->hidden, intermediate, layer_weight(m, layer, OUTPUT_WEIGHT), NULL, queries,
+               hidden, intermediate);
+    nn->add_norm(nn, l->output, l->output_sum, l->output_mean, l->output_rstd, l->output_sum,
+                 layer_weight(m, layer, OUTPUT_BIAS), l->attention_output, layer_weight(m, layer, OUTPUT_NORM_WEIGHT),
+                 layer_weight(m, layer, OUTPUT_NORM_BIAS), epsilon, &drop, nn_site(layer + 1, NN_SITE_OUTPUT), queries,
+                 hidden);
+}
+
+static void forward_embeddings(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
+                               const struct model_dropout *dropout)
+{
+    const struct parameter *p = m->parameters.list;
+    size_t hidden = (size_t)m->config.hidden_size;
+    struct nn_dropout drop = dropout_of_tokens(dropout, dropout ? dropout->hidden : 0, b);
+    nn->embed(nn, a->embedding_sum, p[WORD_EMBEDDINGS].value, p[POSITION_EMBEDDINGS].value,
+              p[TOKEN_TYPE_EMBEDDINGS].value, b->ids, b->token, b->types, b->tokens, hidden);
+    memset(a->embedding_sum + b->tokens * hidden, 0, (b->padded_tokens - b->tokens) * hidden * sizeof(float));
+    nn->add_norm(nn, a->embedding_output, a->embedding_sum, a->embedding_mean, a->embedding_rstd, a->embedding_sum,
+                 NULL, NULL, p[EMBEDDING_NORM_WEIGHT].value, p[EMBEDDING_NORM_BIAS].value,
+                 (float)m->config.layer_norm_eps, NULL, 0, b->padded_tokens, hidden);
+    nn->dropout(nn, a->embedding_output, a->embedding_output, &drop, nn_site(0, NN_SITE_EMBEDDINGS), b->padded_tokens,
+                hidden);
+}
+
+static void forward_head(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
+                         const struct model_dropout *dropout)
+{
+    size_t hidden = (size_t)m->config.hidden_size;
+    struct nn_dropout drop = dropout_of_rows(dropout, dropout ? dropout->classifier : 0, b);
+    nn->linear(nn, a->pooled, hidden, a->layers[m->config.num_hidden_layers - 1].output, hidden,
+               head_weight(m, POOLER_WEIGHT), head_weight(m, POOLER_BIAS), b->padded_rows, hidden, hidden);
+    for (size_t i = 0; i < b->padded_rows * hidden; i++)
+        a->pooled[i] = tanhf(a->pooled[i]);
+    nn->dropout(nn, a->pooled_dropped, a->pooled, &drop, nn_site(0, NN_SITE_CLASSIFIER), b->padded_rows, hidden);
+    nn->linear(nn, a->logits, m->classes, a->pooled_dropped, hidden, head_weight(m, CLASSIFIER_WEIGHT),
+               head_weight(m, CLASSIFIER_BIAS), b->padded_rows, m->classes, hidden);
+}
+
+void model_forward(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
+                   const struct model_dropout *dropout)
+{
+    activations_layout(a, &m->config, m->classes, b);
+    forward_embeddings(m, nn, a, b, dropout);
+    for (size_t layer = 0; layer < (size_t)m->config.num_hidden_layers; layer++)
+        forward_layer(m, nn, layer, a, b, dropout);
+    forward_head(m, nn, a, b, dropout);
+}
+
+int model_map(struct model *m, const char *folder, struct error *err)
+{
+    *m = (struct model){0};
+    if (bert_config_read(&m->config, folder, err) < 0 || checkpoint_open(&m->checkpoint, folder, err) < 0)
+        goto fail;
+    m->classes = checkpoint_num_labels(&m->checkpoint);
+    if (m->classes == 0) {
+        error_set(err, STATUS_USAGE, "%s has no classifier: it is an encoder; train it with bert-train -m %s first",
+                  folder, folder);
+        goto fail;
+    }
+    parameters_init(&m->parameters, &m->config, m->classes);
+    if (checkpoint_attach(&m->checkpoint, &m->parameters, NULL, NULL, err) < 0)
+        goto fail;
+    return 0;
+fail:
+    model_free(m);
+    return -1;
+}
+
+int model_load(struct model *m, const char *folder, size_t classes, uint64_t seed, bool *fresh, struct error *err)
+{
+    size_t *missing = NULL, n_missing = 0;
+    *m = (struct model){0};
+    *fresh = false;
+    if (bert_config_read(&m->config, folder, err) < 0 || checkpoint_open(&m->checkpoint, folder, err) < 0)
+        goto fail;
+    size_t present = checkpoint_num_labels(&m->checkpoint);
+    m->classes = classes ? classes : present ? present : m->config.n_labels;
+    if (present && present != m->classes)
+        m->checkpoint.has_classifier = false;
+    parameters_init(&m->parameters, &m->config, m->classes);
+    parameters_allocate(&m->parameters);
+    if (checkpoint_attach(&m->checkpoint, &m->parameters, &missing, &n_missing, err) < 0)
+        goto fail;
+    for (size_t i = 0; i < n_missing; i++) {
+        parameter_initialise(&m->parameters, &m->parameters.list[missing[i]], &m->config, seed);
+        *fresh |= missing[i] == parameter_of_head(&m->parameters, CLASSIFIER_WEIGHT);
+    }
+    free(missing);
+    checkpoint_close(&m->checkpoint);
+    return 0;
+fail:
+    free(missing);
+    model_free(m);
+    return -1;
+}
+
+void model_random(struct model *m, const struct bert_config *config, size_t classes, uint64_t seed)
+{
+    *m = (struct model){.config = *config, .classes = classes};
+    parameters_init(&m->parameters, &m->config, classes);
+    parameters_allocate(&m->parameters);
+    for (size_t i = 0; i < m->parameters.n; i++)
+        parameter_initialise(&m->parameters, &m->parameters.list[i], &m->config, seed);
+}
+
+void model_free(struct model *m)
+{
+    parameters_free(&m->parameters);
+    checkpoint_close(&m->checkpoint);
+    bert_config_free(&m->config);
+    *m = (struct model){0};
+}
+
+int model_check_rows(const struct model *m, const struct rows *rows, struct error *err)
+{
+    const struct column *ids_column = rows_find(rows, "ids"), *types_column = rows_find(rows, "types");
+    if (rows->n == 0)
+        return 0;
+    const int32_t *ids = column_i32(ids_column);
+    const int64_t *offsets = column_offsets(ids_column);
+    for (size_t i = 0; i < rows->n; i++) {
+        if (offsets[i + 1] - offsets[i] > m->config.max_position_embeddings)
+            return error_set(err, STATUS_FAILURE,
+                             "row %zu has %lld tokens, the model has %ld positions; tokenise with --max-len %ld", i,
+                             (long long)(offsets[i + 1] - offsets[i]), m->config.max_position_embeddings,
+                             m->config.max_position_embeddings);
+        for (int64_t t = offsets[i]; t < offsets[i + 1]; t++)
+            if (ids[t] < 0 || ids[t] >= m->config.vocab_size)
+                return error_set(err, STATUS_FAILURE, "row %zu: token id %ld is outside the model's vocabulary of %ld", i,
+                                 (long)ids[t], m->config.vocab_size);
+    }
+    for (int64_t t = 0; types_column && t < offsets[rows->n]; t++)
+        if (column_u8(types_column)[t] >= m->config.type_vocab_size)
+            return error_set(err, STATUS_FAILURE, "token type %d is outside the model's %ld types",
+                             column_u8(types_column)[t], m->config.type_vocab_size);
+    return 0;
+}

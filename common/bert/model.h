@@ -1,0 +1,55 @@
+/* model.h - a BERT encoder with a sequence classifier: forward, and backward through everything.
+ *
+ * The network is that of Devlin et al. 2019 as Hugging Face's BertForSequenceClassification computes it: embeddings,
+ * LayerNorm after each residual sum, pooler (tanh of a dense layer over the first token), classifier. It knows nothing of
+ * losses: those are objectives, which turn logits into the gradient of the logits.
+ */
+#ifndef BERT_MODEL_H
+#define BERT_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "bert/activations.h"
+#include "bert/batch.h"
+#include "bert/checkpoint.h"
+#include "bert/config.h"
+#include "bert/parameters.h"
+#include "nn/nn.h"
+
+struct model {
+    struct bert_config config;
+    struct parameters parameters;
+    struct checkpoint checkpoint; /* open while parameters are mapped */
+    size_t classes;
+};
+
+/* Dropout of one pass; probabilities 0 or seed unused for inference. */
+struct model_dropout {
+    double hidden, attention, classifier;
+    uint64_t seed;
+};
+
+/* For inference: maps the folder's weights. A folder without a classifier is STATUS_USAGE. */
+int model_map(struct model *m, const char *folder, struct error *err);
+/* For training: copies the weights into a slab. classes 0: as the folder has. A missing pooler or classifier (or one of
+ * another number of classes) is initialised from the seed; *fresh tells whether that happened to the classifier. */
+int model_load(struct model *m, const char *folder, size_t classes, uint64_t seed, bool *fresh, struct error *err);
+/* A random encoder of that config. */
+void model_random(struct model *m, const struct bert_config *config, size_t classes, uint64_t seed);
+void model_free(struct model *m);
+
+/* Sets logits [rows, classes] in a->logits. Every id and type must be within the tables, every row within
+ * max_position_embeddings (model_check_rows). dropout NULL: none. */
+void model_forward(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
+                   const struct model_dropout *dropout);
+/* gradients (a slab like the parameters') += from d_logits [rows, classes]; a is what the forward pass left, with training
+ * set, and the same dropout. */
+void model_backward(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
+                    const struct model_dropout *dropout, const float *d_logits, float *gradients);
+
+/* That every id, type and length of the rows fits the model; the text names the row. */
+int model_check_rows(const struct model *m, const struct rows *rows, struct error *err);
+
+#endif

@@ -1,0 +1,49 @@
+/* model_internal.h - what forward and backward share: which parameter, which dropout, which attention. */
+#ifndef BERT_MODEL_INTERNAL_H
+#define BERT_MODEL_INTERNAL_H
+
+#include <math.h>
+
+#include "bert/model.h"
+
+static inline const float *layer_weight(const struct model *m, size_t layer, enum layer_parameter which)
+{
+    return m->parameters.list[parameter_of_layer(layer, which)].value;
+}
+
+static inline const float *head_weight(const struct model *m, int which)
+{
+    return m->parameters.list[parameter_of_head(&m->parameters, which)].value;
+}
+
+static inline struct nn_dropout dropout_of_tokens(const struct model_dropout *d, double probability, const struct batch *b)
+{
+    return (struct nn_dropout){.probability = d ? (float)probability : 0.0f, .seed = d ? d->seed : 0,
+                               .row = b->token_row, .token = b->token};
+}
+
+static inline struct nn_dropout dropout_of_rows(const struct model_dropout *d, double probability, const struct batch *b)
+{
+    return (struct nn_dropout){.probability = d ? (float)probability : 0.0f, .seed = d ? d->seed : 0, .row = b->row,
+                               .token = b->first};
+}
+
+static inline struct nn_attention attention_of_layer(const struct model *m, size_t layer, const struct activations *a,
+                                                     const struct batch *b, const struct model_dropout *d)
+{
+    bool last = layer + 1 == (size_t)m->config.num_hidden_layers;
+    size_t heads = (size_t)m->config.num_attention_heads, size = (size_t)m->config.hidden_size / heads;
+    return (struct nn_attention){
+        .rows = b->rows,
+        .offsets = b->offsets,
+        .probability_offsets = last ? a->first_probability_offsets : a->probability_offsets,
+        .first_only = last,
+        .heads = heads,
+        .head_size = size,
+        .scale = (float)(1.0 / sqrt((double)size)),
+        .dropout = dropout_of_tokens(d, d ? d->attention : 0, b),
+        .site = nn_site(layer + 1, NN_SITE_ATTENTION_PROBABILITIES),
+    };
+}
+
+#endif

@@ -1,0 +1,59 @@
+/* label.c - the term `label`: cross-entropy with the gold label, l = - log p_gold. Rows without a gold label are not used.
+ *
+ * The plain fine-tuning of Devlin et al. 2019, and the control of every other term.
+ */
+#include "bert/objectives/cross_entropy.h"
+#include "bert/objectives/objective.h"
+
+static const int32_t *gold_labels(const struct rows *rows)
+{
+    const struct column *c = rows_find(rows, "label");
+    return c ? column_i32(c) : NULL;
+}
+
+static int prepare(struct objective *o, const struct rows *rows, size_t classes, struct error *err)
+{
+    const int32_t *label = gold_labels(rows);
+    size_t used = 0;
+    (void)o;
+    for (size_t i = 0; label && i < rows->n; i++) {
+        if (label[i] >= (int32_t)classes)
+            return error_set(err, STATUS_FAILURE, "row %zu has label %d, the model has %zu classes", i, (int)label[i],
+                             classes);
+        used += label[i] >= 0;
+    }
+    if (used == 0)
+        return error_set(err, STATUS_FAILURE, "no row has a gold label, which the objective term 'label' needs");
+    return 0;
+}
+
+static size_t count(const struct objective *o, const struct rows *rows, const uint64_t *which, size_t n)
+{
+    const int32_t *label = gold_labels(rows);
+    size_t used = 0;
+    (void)o;
+    for (size_t i = 0; i < n; i++)
+        used += label[which[i]] >= 0;
+    return used;
+}
+
+static double add(const struct objective *o, const struct objective_batch *b, double scale)
+{
+    const int32_t *label = gold_labels(b->rows);
+    double loss = 0;
+    (void)o;
+    for (size_t i = 0; i < b->n; i++) {
+        int32_t gold = label[b->which[i]];
+        if (gold >= 0)
+            loss += cross_entropy(b->logits + i * b->classes, NULL, (size_t)gold, b->classes, scale,
+                                  b->d_logits + i * b->classes);
+    }
+    return loss;
+}
+
+static void release(struct objective *o)
+{
+    o->state = NULL;
+}
+
+const struct objective_kind objective_label = {"label", prepare, count, add, release};

@@ -1,0 +1,46 @@
+/* optimiser.c - see optimiser.h. */
+#include "bert/optimiser.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+
+void optimiser_init(struct optimiser *o, const struct parameters *p)
+{
+    *o = (struct optimiser){.beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .size = p->slab_size};
+    o->gradients = xaligned(p->slab_size * sizeof(float));
+    o->first = xaligned(p->slab_size * sizeof(float));
+    o->second = xaligned(p->slab_size * sizeof(float));
+}
+
+void optimiser_free(struct optimiser *o)
+{
+    free(o->gradients);
+    free(o->first);
+    free(o->second);
+    *o = (struct optimiser){0};
+}
+
+void optimiser_clear(struct optimiser *o, const struct nn *nn)
+{
+    nn->zero(nn, o->gradients, o->size);
+}
+
+double optimiser_update(struct optimiser *o, const struct nn *nn, struct parameters *p, double learning_rate)
+{
+    double norm = sqrt(nn->sum_of_squares(nn, o->gradients, o->size));
+    double factor = o->max_grad_norm > 0 ? o->max_grad_norm / (norm + 1e-6) : 1;
+    if (!isfinite(norm))
+        return norm;
+    o->step++;
+    struct nn_adamw a = {.learning_rate = learning_rate, .beta1 = o->beta1, .beta2 = o->beta2, .epsilon = o->epsilon,
+                         .gradient_scale = factor < 1 ? factor : 1, .step = o->step};
+    for (size_t i = 0; i < p->n; i++) {
+        const struct parameter *q = &p->list[i];
+        a.weight_decay = q->decay ? o->weight_decay : 0;
+        nn->adamw(nn, p->slab + q->offset, o->first + q->offset, o->second + q->offset, o->gradients + q->offset, q->size,
+                  &a);
+    }
+    return norm;
+}

@@ -1,0 +1,26 @@
+/* optimiser.h - AdamW over a model's slab, with the gradients' norm clipped. */
+#ifndef BERT_OPTIMISER_H
+#define BERT_OPTIMISER_H
+
+#include <stdint.h>
+
+#include "bert/parameters.h"
+#include "nn/nn.h"
+
+struct optimiser {
+    double beta1, beta2, epsilon, weight_decay, max_grad_norm; /* max_grad_norm 0: no clipping */
+    float *gradients, *first, *second; /* slabs like the parameters': gradient, moving averages of it and of its square */
+    size_t size;
+    uint64_t step;                     /* updates done */
+};
+
+void optimiser_init(struct optimiser *o, const struct parameters *p);
+void optimiser_free(struct optimiser *o);
+/* Sets the gradients to 0. */
+void optimiser_clear(struct optimiser *o, const struct nn *nn);
+/* One update of the parameters. Returns the gradients' norm before clipping: sqrt of the sum of squares over all
+ * parameters; the factor is max_grad_norm / (norm + 1e-6) where that is below 1, as torch.nn.utils.clip_grad_norm_.
+ * A norm that is not finite changes nothing. */
+double optimiser_update(struct optimiser *o, const struct nn *nn, struct parameters *p, double learning_rate);
+
+#endif
