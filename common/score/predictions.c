@@ -89,6 +89,13 @@ static int class_name(struct reader *r, long long class, const struct json_node 
     return error_set(err, STATUS_FAILURE, "label %lld is named '%s' here and '%s' in earlier rows", class, text->text, *name);
 }
 
+/* Classes that only a malformed row named are none. */
+static void names_shrink(struct reader *r, size_t k)
+{
+    while (r->p->k > k)
+        free(r->p->names[--r->p->k]);
+}
+
 static void names_complete(struct reader *r)
 {
     names_grow(r, r->p->width > 2 ? r->p->width : 2);
@@ -271,6 +278,7 @@ static int read_rows(struct reader *r, struct error *err)
     int more;
     while ((more = lines_next(&r->lines, &line, &len, err)) > 0) {
         struct row row;
+        size_t k = p->k;
         if (parse_row(r, line, len, &row, err) == 0) {
             add_row(r, &row);
             continue;
@@ -278,6 +286,7 @@ static int read_rows(struct reader *r, struct error *err)
         error_prefix(err, "%s:%" PRIu64, p->name, r->lines.number);
         if (!r->options->keep_going || err->status != STATUS_FAILURE)
             return -1;
+        names_shrink(r, k);
         p->malformed++;
         r->options->skipped(err);
         *err = (struct error){0};

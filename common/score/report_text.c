@@ -9,13 +9,14 @@
 
 #include "base/memory.h"
 
-enum { TEXT_COLUMNS = 80, NAME_COLUMNS = 16, WORST_LISTED = 10 };
+/* Characters of a label name that fit: in the matrix, in the table of classes, in the list of mistakes. */
+enum { TEXT_COLUMNS = 80, MATRIX_NAME = 16, CLASS_NAME = 28, MISTAKE_NAME = 34, WORST_LISTED = 10 };
 
 /* ---- cells ---- */
 
-/* A label name cut to NAME_COLUMNS characters, control bytes shown as '?'. */
+/* A label name cut to `longest` characters, control bytes shown as '?'. */
 struct cell {
-    char text[4 * NAME_COLUMNS + 1];
+    char text[4 * MISTAKE_NAME + 1];
     int columns; /* characters, taken as one column each */
 };
 
@@ -24,13 +25,13 @@ static bool continues(char byte)
     return ((unsigned char)byte & 0xc0) == 0x80;
 }
 
-static struct cell name_cell(const char *name)
+static struct cell name_cell(const char *name, int longest)
 {
     struct cell cell = {.columns = 0};
     size_t used = 0;
     for (const char *c = name; *c; c++) {
-        if (!continues(*c) && cell.columns++ == NAME_COLUMNS) {
-            cell.columns = NAME_COLUMNS;
+        if (!continues(*c) && cell.columns++ == longest) {
+            cell.columns = longest;
             break;
         }
         if (used + 1 == sizeof cell.text)
@@ -47,17 +48,17 @@ static void add_padded(struct buf *out, const char *text, int columns, int width
     buf_addf(out, "%*s%s%*s", right ? gap : 0, "", text, right ? 0 : gap, "");
 }
 
-static void add_name(struct buf *out, const char *name, int width, bool right)
+static void add_name(struct buf *out, const char *name, int longest, int width, bool right)
 {
-    struct cell cell = name_cell(name);
+    struct cell cell = name_cell(name, longest);
     add_padded(out, cell.text, cell.columns, width, right);
 }
 
-static int widest_name(const struct predictions *p, int least)
+static int widest_name(const struct predictions *p, int longest, int least)
 {
     int widest = least;
     for (size_t class = 0; class < p->k; class++) {
-        int columns = name_cell(p->names[class]).columns;
+        int columns = name_cell(p->names[class], longest).columns;
         widest = columns > widest ? columns : widest;
     }
     return widest;
@@ -83,7 +84,7 @@ static void end_line(struct buf *out)
 
 static void add_rows_line(struct buf *out, const struct predictions *p)
 {
-    buf_addf(out, "%s: %zu rows scored", p->name, p->n);
+    buf_addf(out, "%s: %zu row%s scored", p->name, p->n, p->n == 1 ? "" : "s");
     if (p->unlabelled)
         buf_addf(out, ", %" PRIu64 " without a gold label", p->unlabelled);
     if (p->unanswered)
@@ -126,13 +127,13 @@ static void add_metrics(struct buf *out, const struct evaluation *e, double leve
 static void add_classes(struct buf *out, const struct evaluation *e)
 {
     const struct predictions *p = e->predictions;
-    int width = widest_name(p, 10);
+    int width = widest_name(p, CLASS_NAME, 10);
     buf_addch(out, '\n');
     add_padded(out, "class", 5, width, false);
     buf_addf(out, "%11s%9s%9s%10s%11s\n", "precision", "recall", "F1", "support", "predicted");
     for (size_t class = 0; class < p->k; class++) {
         const struct class_score *score = &e->classes[class];
-        add_name(out, p->names[class], width, false);
+        add_name(out, p->names[class], CLASS_NAME, width, false);
         add_number(out, 11, score->precision);
         add_number(out, 9, score->recall);
         add_number(out, 9, score->f1);
@@ -150,10 +151,10 @@ static void add_confusion_matrix(struct buf *out, const struct evaluation *e, in
     const struct predictions *p = e->predictions;
     add_padded(out, "gold \\ predicted", 16, name_width, false);
     for (size_t pred = 0; pred < p->k; pred++)
-        add_name(out, p->names[pred], cell_width, true);
+        add_name(out, p->names[pred], MATRIX_NAME, cell_width, true);
     buf_addch(out, '\n');
     for (size_t gold = 0; gold < p->k; gold++) {
-        add_name(out, p->names[gold], name_width, false);
+        add_name(out, p->names[gold], MATRIX_NAME, name_width, false);
         for (size_t pred = 0; pred < p->k; pred++)
             buf_addf(out, "%*" PRIu64, cell_width, e->counts[gold * p->k + pred]);
         buf_addch(out, '\n');
@@ -186,14 +187,14 @@ static void add_worst_mistakes(struct buf *out, const struct evaluation *e)
             mistakes[n++] = (struct mistake){i / p->k, i % p->k, e->counts[i]};
     }
     qsort(mistakes, n, sizeof *mistakes, by_rows);
-    int width = widest_name(p, 10);
+    int width = widest_name(p, MISTAKE_NAME, 10);
     buf_addf(out, "the most frequent mistakes (--json has the whole %zu x %zu matrix)\n", p->k, p->k);
     add_padded(out, "gold", 4, width + 2, false);
     add_padded(out, "predicted", 9, width, false);
     buf_addf(out, "%8s\n", "rows");
     for (size_t i = 0; i < n && i < WORST_LISTED; i++) {
-        add_name(out, p->names[mistakes[i].gold], width + 2, false);
-        add_name(out, p->names[mistakes[i].pred], width, false);
+        add_name(out, p->names[mistakes[i].gold], MISTAKE_NAME, width + 2, false);
+        add_name(out, p->names[mistakes[i].pred], MISTAKE_NAME, width, false);
         buf_addf(out, "%8" PRIu64 "\n", mistakes[i].rows);
     }
     free(mistakes);
@@ -202,7 +203,7 @@ static void add_worst_mistakes(struct buf *out, const struct evaluation *e)
 static void add_confusion(struct buf *out, const struct evaluation *e)
 {
     const struct predictions *p = e->predictions;
-    int name_width = widest_name(p, 16), cell = widest_name(p, 0);
+    int name_width = widest_name(p, MATRIX_NAME, 16), cell = widest_name(p, MATRIX_NAME, 0);
     for (size_t i = 0; i < p->k * p->k; i++)
         cell = digits(e->counts[i]) > cell ? digits(e->counts[i]) : cell;
     buf_addch(out, '\n');
