@@ -1,0 +1,280 @@
+/* bert-infer.c - classifies text lines, NDJSON rows or a token stream: one record out for each record in, in order.
+ *
+ * The work is in common/bert/classifier; here are the three kinds of input, and when to stop gathering rows: when there is
+ * enough for one pass, or when the input pauses, so that a person who types a line gets its answer at once.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cli.h"
+#include "base/diag.h"
+#include "base/hub.h"
+#include "base/progress.h"
+#include "base/utf8.h"
+#include "bert/classifier.h"
+#include "bert/spool.h"
+#include "wire/json.h"
+#include "wire/lines.h"
+#include "wire/stream.h"
+
+struct options {
+    const char *model, *input_format, *output;
+    bool logits, keep_going;
+    long max_len, threads;
+};
+
+struct session {
+    const struct options *o;
+    struct classifier classifier;
+    struct lines lines;
+    struct output out;
+    struct json doc;
+    struct buf records;   /* the gathered rows' lines, each with a NUL behind */
+    struct buf ends;      /* size_t: where each ends in records */
+    struct buf line;      /* the record being written */
+    struct buf prediction;
+    bool ndjson;
+    uint64_t rows, skipped;
+    struct progress progress;
+};
+
+static void parse(struct options *o, int argc, char **argv, const char **path)
+{
+    const struct cli_option table[] = {
+        {'m', "model", CLI_STRING, &o->model, "MODEL", .help = "the classifier: a folder or a Hub name"},
+        {'o', "output", CLI_FILE, &o->output, "FILE", .help = "write here instead of stdout"},
+        {'\0', "input-format", CLI_CHOICE, &o->input_format, "FORMAT", .choices = "auto|text|ndjson|stream",
+         .help = "auto: by the first bytes"},
+        {'\0', "logits", CLI_FLAG, &o->logits, .help = "add the logits to each prediction"},
+        {'\0', "max-len", CLI_LONG, &o->max_len, "N", .min = 2, .max = 1e6, .no_default = true,
+         .help = "cut sentences to N tokens, [CLS] and [SEP] included; default: the tokenizer's limit"},
+        {'\0', "threads", CLI_LONG, &o->threads, "N", .min = 1, .max = 1024, .no_default = true,
+         .help = "instead of OMP_NUM_THREADS or all cores"},
+        {'\0', "keep-going", CLI_FLAG, &o->keep_going, .help = "skip rows that cannot be read; then exit 3"},
+        CLI_END};
+    const struct cli cli = {.tool = "bert-infer",
+                            .summary = "classify sentences with a trained BERT",
+                            .usage = "-m MODEL [options] [FILE]",
+                            .examples = "echo \"I am very happy today!\" | bert-infer -m student\n"
+                                        "sst2-dump --split validation | bert-infer -m student | sst2-score",
+                            .options = table,
+                            .max_operands = 1,
+                            .features = "matrix library: OpenBLAS, threads: OpenMP"};
+    int first = cli_parse(&cli, argc, argv);
+    *path = first < argc ? argv[first] : NULL;
+    if (!o->model)
+        cli_usage_error("which model is missing: -m MODEL");
+}
+
+static void check_output(struct session *s)
+{
+    if (s->out.error.status)
+        die_error(&s->out.error);
+}
+
+/* Writes record i of the gathered ones with its prediction. */
+static int write_record(struct session *s, size_t i, struct error *err)
+{
+    const size_t *ends = (const size_t *)(const void *)s->ends.data;
+    size_t begin = i ? ends[i - 1] : 0;
+    const char *record = s->records.data + begin;
+    size_t len = ends[i] - begin;
+    buf_reset(&s->line);
+    buf_reset(&s->prediction);
+    if (classifier_prediction(&s->classifier, i, s->o->logits, &s->prediction, err) < 0)
+        return -1;
+    if (s->ndjson) {
+        if (json_parse(&s->doc, record, len, err) < 0)
+            return -1;
+        json_replace_member(&s->line, &s->doc, "pred", s->prediction.data, s->prediction.len);
+    } else {
+        buf_add(&s->line, record, len);
+        buf_addstr(&s->line, ",\"pred\":");
+        buf_add(&s->line, s->prediction.data, s->prediction.len);
+        buf_addch(&s->line, '}');
+    }
+    buf_addch(&s->line, '\n');
+    output_write(&s->out, s->line.data, s->line.len);
+    check_output(s);
+    return 0;
+}
+
+/* Classifies what was gathered and writes it. */
+static void answer(struct session *s)
+{
+    struct error err = {0};
+    size_t n = classifier_gathered(&s->classifier);
+    if (classifier_run(&s->classifier, &err) < 0)
+        die_error(&err);
+    for (size_t i = 0; i < n; i++)
+        if (write_record(s, i, &err) < 0) {
+            output_flush(&s->out); /* the rows before it are right */
+            error_prefix(&err, "row %" PRIu64, s->rows + i + 1);
+            die_error(&err);
+        }
+    s->rows += n;
+    classifier_reset(&s->classifier);
+    buf_reset(&s->records);
+    buf_reset(&s->ends);
+    progress_update(&s->progress, s->rows, NULL);
+}
+
+static void keep_record(struct session *s)
+{
+    size_t end = s->records.len;
+    buf_add(&s->ends, &end, sizeof end);
+}
+
+/* Adds a line of text: its record is begun as {"sentence":"..." and ended with the prediction. */
+static int gather_text(struct session *s, const char *line, size_t len, struct error *err)
+{
+    if (len > 0 && line[len - 1] == '\r')
+        len--;
+    size_t bad = utf8_check(line, len);
+    if (bad < len)
+        return error_set(err, STATUS_FAILURE, "byte %zu is not valid UTF-8", bad + 1);
+    buf_addstr(&s->records, "{\"sentence\":");
+    json_add_string(&s->records, line, len);
+    keep_record(s);
+    classifier_add_text(&s->classifier, line, len);
+    return 0;
+}
+
+static int gather_ndjson(struct session *s, const char *line, size_t len, struct error *err)
+{
+    if (json_parse(&s->doc, line, len, err) < 0)
+        return -1;
+    const struct json_node *root = json_root(&s->doc), *sentence = json_member(&s->doc, root, "sentence");
+    if (root->type != JSON_OBJECT)
+        return error_set(err, STATUS_FAILURE, "the row is no JSON object but a %s", json_type_name(root->type));
+    if (!sentence || sentence->type != JSON_STRING)
+        return error_set(err, STATUS_FAILURE, "the row has no string member \"sentence\"");
+    buf_add(&s->records, line, len);
+    keep_record(s);
+    classifier_add_text(&s->classifier, sentence->text, sentence->len);
+    return 0;
+}
+
+static void infer_lines(struct session *s)
+{
+    const char *line;
+    size_t len;
+    int more;
+    struct error err = {0};
+    for (;;) {
+        if (classifier_full(&s->classifier) || !lines_ready(&s->lines)) {
+            answer(s);
+            if (!lines_ready(&s->lines) && output_flush(&s->out) < 0)
+                check_output(s);
+        }
+        more = lines_next(&s->lines, &line, &len, &err);
+        if (more <= 0)
+            break;
+        if ((s->ndjson ? gather_ndjson : gather_text)(s, line, len, &err) < 0) {
+            error_prefix(&err, "%s:%" PRIu64, s->lines.in.name, s->lines.number);
+            if (!s->o->keep_going) {
+                answer(s);
+                output_flush(&s->out);
+                die_error(&err);
+            }
+            complain("%s", err.text);
+            s->skipped++;
+        }
+    }
+    if (more < 0)
+        die_error(&err);
+    answer(s);
+}
+
+static void gather_frame(struct session *s, const struct rows *rows)
+{
+    const struct column *ids = rows_find(rows, "ids"), *idx = rows_find(rows, "idx"), *label = rows_find(rows, "label");
+    const struct column *types = rows_find(rows, "types");
+    for (size_t i = 0; i < rows->n; i++) {
+        size_t begin = (size_t)column_offsets(ids)[i], n = (size_t)column_offsets(ids)[i + 1] - begin;
+        buf_addf(&s->records, "{\"idx\":%" PRId64 ",\"label\":%" PRId32, idx ? column_i64(idx)[i] : (int64_t)(s->rows + i),
+                 label ? column_i32(label)[i] : -1);
+        keep_record(s);
+        classifier_add_ids(&s->classifier, column_i32(ids) + begin, types ? column_u8(types) + begin : NULL, n);
+        if (classifier_full(&s->classifier))
+            answer(s);
+    }
+}
+
+static void infer_stream(struct session *s)
+{
+    struct stream_reader reader;
+    struct rows rows = {0};
+    struct error err = {0};
+    int more;
+    if (stream_open_lines(&reader, &s->lines, &err) < 0 ||
+        spool_check_vocabulary(&reader.head, s->classifier.vocabulary.sha256, reader.in.name, &err) < 0)
+        die_error(&err);
+    while ((more = stream_next(&reader, &rows, &err)) > 0) {
+        gather_frame(s, &rows);
+        answer(s);
+        if (output_flush(&s->out) < 0)
+            check_output(s);
+    }
+    if (more < 0)
+        die_error(&err);
+    rows_free(&rows);
+    stream_close(&reader);
+}
+
+/* By the first bytes: a frame begins with a small number in little-endian order, so its eighth byte is 0; a row of NDJSON
+ * begins with a brace. */
+static void infer(struct session *s)
+{
+    const char *format = s->o->input_format, *data;
+    size_t len;
+    struct error err = {0};
+    if (strcmp(format, "auto") == 0) {
+        if (lines_peek(&s->lines, 8, &data, &len, &err) < 0)
+            die_error(&err);
+        format = len == 8 && data[7] == '\0' && data[6] == '\0' ? "stream" : len > 0 && data[0] == '{' ? "ndjson" : "text";
+    }
+    s->ndjson = strcmp(format, "ndjson") == 0;
+    if (strcmp(format, "stream") == 0)
+        infer_stream(s);
+    else
+        infer_lines(s);
+}
+
+static int finish(struct session *s)
+{
+    progress_finish(&s->progress);
+    if (output_close(&s->out) < 0)
+        die_error(&s->out.error);
+    if (s->classifier.truncated)
+        warn("%" PRIu64 " sentences were cut to %ld tokens", s->classifier.truncated, s->classifier.max_len);
+    if (s->skipped)
+        warn("%" PRIu64 " rows were skipped, %" PRIu64 " answered", s->skipped, s->rows);
+    int status = s->skipped ? STATUS_PARTIAL : STATUS_OK;
+    classifier_close(&s->classifier);
+    lines_close(&s->lines);
+    json_free(&s->doc);
+    buf_free(&s->records);
+    buf_free(&s->ends);
+    buf_free(&s->line);
+    buf_free(&s->prediction);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {.input_format = "auto"};
+    struct session s = {.o = &o};
+    struct error err = {0};
+    const char *path;
+    parse(&o, argc, argv, &path);
+    char *folder = hub_resolve(o.model, &err);
+    if (!folder || classifier_open(&s.classifier, folder, o.threads, o.max_len, &err) < 0 ||
+        lines_open(&s.lines, path, 0, &err) < 0 || output_open(&s.out, o.output, false, &err) < 0)
+        die_error(&err);
+    free(folder);
+    progress_start(&s.progress, "rows", 0);
+    infer(&s);
+    return finish(&s);
+}

@@ -1,0 +1,162 @@
+/* classifier.c - see classifier.h. */
+#include "bert/classifier.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "bert/objectives/cross_entropy.h"
+#include "wire/json.h"
+
+/* Above about 1,000 tokens a pass does not become faster by more, and activations leave the cache. */
+enum { TOKENS_AT_ONCE = 1024, ROWS_AT_ONCE = 512 };
+
+static struct column *ids_column(struct classifier *c)
+{
+    return rows_column(&c->rows, "ids", ST_I32, COLUMN_LIST, 1);
+}
+
+int classifier_open(struct classifier *c, const char *folder, long threads, long max_len, struct error *err)
+{
+    *c = (struct classifier){0};
+    if (nn_cpu(&c->nn, threads, err) < 0 || vocabulary_load(&c->vocabulary, folder, err) < 0 ||
+        model_map(&c->model, folder, err) < 0)
+        goto fail;
+    if ((long)c->vocabulary.n_tokens > c->model.config.vocab_size) {
+        error_set(err, STATUS_USAGE, "%s: the vocabulary has %zu tokens, the model's embeddings only %ld", folder,
+                  c->vocabulary.n_tokens, c->model.config.vocab_size);
+        goto fail;
+    }
+    c->tokenizer = tokenizer_new(&c->vocabulary, err);
+    if (!c->tokenizer)
+        goto fail;
+    c->max_len = max_len ? max_len : c->vocabulary.default_max_len;
+    if (c->max_len > c->model.config.max_position_embeddings)
+        c->max_len = c->model.config.max_position_embeddings;
+    c->scratch = encoder_scratch_new();
+    activations_init(&c->activations, &c->model.config, false);
+    c->probabilities = xmalloc_array(c->model.classes, sizeof *c->probabilities);
+    return 0;
+fail:
+    classifier_close(c);
+    return -1;
+}
+
+void classifier_close(struct classifier *c)
+{
+    if (c->scratch)
+        encoder_scratch_free(c->scratch);
+    if (c->tokenizer)
+        tokenizer_free(c->tokenizer);
+    encoding_free(&c->encoding);
+    activations_free(&c->activations);
+    batch_free(&c->batch);
+    rows_free(&c->rows);
+    model_free(&c->model);
+    vocabulary_free(&c->vocabulary);
+    free(c->which);
+    free(c->probabilities);
+    *c = (struct classifier){0};
+}
+
+void classifier_add_ids(struct classifier *c, const int32_t *ids, const uint8_t *types, size_t n)
+{
+    struct column *column = ids_column(c), *types_column = rows_column(&c->rows, "types", ST_U8, COLUMN_TOKEN, 1);
+    int64_t end = column_offsets(column)[c->rows.n] + (int64_t)n;
+    buf_add(&column->values, ids, n * sizeof *ids);
+    buf_add(&column->offsets, &end, sizeof end);
+    if (types) {
+        buf_add(&types_column->values, types, n);
+    } else {
+        buf_reserve(&types_column->values, n);
+        memset(types_column->values.data + types_column->values.len, 0, n);
+        types_column->values.len += n;
+    }
+    c->rows.n++;
+}
+
+void classifier_add_text(struct classifier *c, const char *text, size_t len)
+{
+    tokenizer_encode(c->tokenizer, c->scratch, text, len, c->max_len, &c->encoding);
+    c->truncated += c->encoding.dropped > 0;
+    classifier_add_ids(c, c->encoding.ids, NULL, c->encoding.n);
+}
+
+size_t classifier_gathered(const struct classifier *c)
+{
+    return c->rows.n;
+}
+
+bool classifier_full(const struct classifier *c)
+{
+    const struct column *ids = rows_find(&c->rows, "ids");
+    return c->rows.n >= ROWS_AT_ONCE || (ids && column_offsets(ids)[c->rows.n] >= TOKENS_AT_ONCE);
+}
+
+void classifier_reset(struct classifier *c)
+{
+    rows_reset(&c->rows);
+}
+
+int classifier_run(struct classifier *c, struct error *err)
+{
+    if (c->rows.n == 0)
+        return 0;
+    if (model_check_rows(&c->model, &c->rows, err) < 0)
+        return -1;
+    if (c->rows.n > c->which_capacity) {
+        c->which_capacity = c->rows.n * 2;
+        c->which = xrealloc_array(c->which, c->which_capacity, sizeof *c->which);
+        for (size_t i = 0; i < c->which_capacity; i++)
+            c->which[i] = i;
+    }
+    batch_fill(&c->batch, &c->rows, c->which, c->rows.n, 0);
+    model_forward(&c->model, &c->nn, &c->activations, &c->batch, NULL);
+    return 0;
+}
+
+static void add_floats(struct buf *out, const char *name, const double *values, size_t n)
+{
+    buf_addf(out, ",\"%s\":[", name);
+    for (size_t i = 0; i < n; i++) {
+        if (i)
+            buf_addch(out, ',');
+        json_add_float(out, (float)values[i]);
+    }
+    buf_addch(out, ']');
+}
+
+static void add_label_text(struct buf *out, const struct bert_config *config, size_t label)
+{
+    char generic[32];
+    const char *text = generic;
+    snprintf(generic, sizeof generic, "LABEL_%zu", label);
+    if (label < config->n_labels)
+        text = config->labels[label];
+    json_add_string(out, text, strlen(text));
+}
+
+int classifier_prediction(struct classifier *c, size_t i, bool logits, struct buf *out, struct error *err)
+{
+    size_t k = c->model.classes, best = 0;
+    const float *row = c->activations.logits + i * k;
+    for (size_t j = 0; j < k; j++) {
+        if (!isfinite(row[j]))
+            return error_set(err, STATUS_FAILURE, "the model's logits are not finite");
+        best = row[j] > row[best] ? j : best;
+    }
+    softmax_of_logits(row, k, c->probabilities);
+    buf_addf(out, "{\"label\":%zu,\"label_text\":", best);
+    add_label_text(out, &c->model.config, best);
+    buf_addstr(out, ",\"score\":");
+    json_add_float(out, (float)c->probabilities[best]);
+    add_floats(out, "probs", c->probabilities, k);
+    if (logits) {
+        for (size_t j = 0; j < k; j++)
+            c->probabilities[j] = row[j];
+        add_floats(out, "logits", c->probabilities, k);
+    }
+    buf_addch(out, '}');
+    return 0;
+}

@@ -1,0 +1,53 @@
+/* classifier.h - a trained model folder as a function from sentences or token rows to predictions, in batches.
+ *
+ * Rows are gathered until enough tokens are there for efficient matrix products (or the caller wants the answers), then
+ * classified at once. What a row is answered does not depend on what it is batched with, up to the rounding of the products.
+ */
+#ifndef BERT_CLASSIFIER_H
+#define BERT_CLASSIFIER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "bert/model.h"
+#include "text/vocabulary.h"
+#include "text/wordpiece.h"
+
+struct classifier {
+    struct nn nn;
+    struct model model;
+    struct vocabulary vocabulary;
+    struct tokenizer *tokenizer;
+    struct encoder_scratch *scratch;
+    struct encoding encoding;
+    struct activations activations;
+    struct batch batch;
+    struct rows rows;          /* gathered */
+    uint64_t *which;
+    size_t which_capacity;
+    double *probabilities;     /* [classes] of the row that was last asked for */
+    uint64_t truncated;        /* sentences that were cut to the model's length */
+    long max_len;
+};
+
+/* folder: as hub_resolve gives it. max_len 0: the tokenizer's own limit. */
+int classifier_open(struct classifier *c, const char *folder, long threads, long max_len, struct error *err);
+void classifier_close(struct classifier *c);
+
+/* Gathers one more row: a sentence (valid UTF-8), or token ids with their types (types NULL: all 0). */
+void classifier_add_text(struct classifier *c, const char *text, size_t len);
+void classifier_add_ids(struct classifier *c, const int32_t *ids, const uint8_t *types, size_t n);
+/* Rows gathered; whether there is enough work for one pass. */
+size_t classifier_gathered(const struct classifier *c);
+bool classifier_full(const struct classifier *c);
+/* Forgets the gathered rows. */
+void classifier_reset(struct classifier *c);
+/* Computes the gathered rows. */
+int classifier_run(struct classifier *c, struct error *err);
+/* Appends {"label":1,"label_text":"positive","score":0.998,"probs":[0.002,0.998]} of gathered row i, with "logits" too
+ * where wanted. Logits that are not finite are a failure. */
+int classifier_prediction(struct classifier *c, size_t i, bool logits, struct buf *out, struct error *err);
+
+#endif

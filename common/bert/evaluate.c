@@ -1,0 +1,80 @@
+/* evaluate.c - see evaluate.h. */
+#include "bert/evaluate.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "bert/objectives/cross_entropy.h"
+
+enum { ROWS_AT_ONCE = 64 };
+
+static size_t largest_logit(const float *logits, size_t classes)
+{
+    size_t best = 0;
+    for (size_t c = 1; c < classes; c++)
+        best = logits[c] > logits[best] ? c : best;
+    return best;
+}
+
+/* The rows that have a gold label; *n of them. Freed by the caller. */
+static uint64_t *labelled_rows(const struct rows *rows, size_t *n)
+{
+    const struct column *label = rows_find(rows, "label");
+    uint64_t *which = xmalloc_array(rows->n + 1, sizeof *which);
+    *n = 0;
+    for (size_t i = 0; label && i < rows->n; i++)
+        if (column_i32(label)[i] >= 0)
+            which[(*n)++] = i;
+    return which;
+}
+
+int evaluate(const struct model *m, const struct nn *nn, struct activations *a, struct batch *b, const struct rows *rows,
+             struct evaluation *e, struct error *err)
+{
+    size_t n, k = m->classes;
+    uint64_t *which = labelled_rows(rows, &n);
+    int32_t *gold = xmalloc_array(n + 1, sizeof *gold), *predicted = xmalloc_array(n + 1, sizeof *predicted);
+    double *probabilities = xmalloc_array(n * k + 1, sizeof *probabilities), loss = 0;
+    int status = -1;
+    *e = (struct evaluation){.rows = n};
+    if (n == 0) {
+        error_set(err, STATUS_FAILURE, "no validation row has a gold label");
+        goto done;
+    }
+    for (size_t begin = 0; begin < n; begin += ROWS_AT_ONCE) {
+        size_t count = n - begin < ROWS_AT_ONCE ? n - begin : ROWS_AT_ONCE;
+        batch_fill(b, rows, which + begin, count, 0);
+        model_forward(m, nn, a, b, NULL);
+        for (size_t i = 0; i < count; i++) {
+            const float *logits = a->logits + i * k;
+            size_t row = begin + i;
+            gold[row] = column_i32(rows_find(rows, "label"))[which[row]];
+            if (gold[row] >= (int32_t)k) {
+                error_set(err, STATUS_FAILURE, "validation row %zu has label %d, the model has %zu classes",
+                          (size_t)which[row], (int)gold[row], k);
+                goto done;
+            }
+            predicted[row] = (int32_t)largest_logit(logits, k);
+            softmax_of_logits(logits, k, probabilities + row * k);
+            loss += cross_entropy(logits, NULL, (size_t)gold[row], k, 0, NULL);
+        }
+    }
+    if (!isfinite(loss)) {
+        error_set(err, STATUS_FAILURE, "the model's logits are not finite");
+        goto done;
+    }
+    e->loss = loss / (double)n;
+    score_compute(&e->score, gold, predicted, probabilities, n, k);
+    e->one_class = (size_t)predicted[0] + 1;
+    for (size_t i = 1; i < n; i++)
+        if (predicted[i] != predicted[0])
+            e->one_class = 0;
+    status = 0;
+done:
+    free(which);
+    free(gold);
+    free(predicted);
+    free(probabilities);
+    return status;
+}

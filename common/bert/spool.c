@@ -1,0 +1,41 @@
+/* spool.c - see spool.h. */
+#include "bert/spool.h"
+
+#include <string.h>
+
+int spool_check_vocabulary(const struct stream_head *head, const char *vocabulary_sha256, const char *name,
+                           struct error *err)
+{
+    if (vocabulary_sha256 && strcmp(head->vocab_sha256, vocabulary_sha256) != 0)
+        return error_set(err, STATUS_FAILURE,
+                         "%s was tokenised with another vocabulary (%.12s...) than the model's (%.12s...); run "
+                         "wp-tokenize -m with this model",
+                         name, head->vocab_sha256, vocabulary_sha256);
+    return 0;
+}
+
+int spool_read(struct rows *rows, struct stream_head *head, const char *path, const char *vocabulary_sha256,
+               struct error *err)
+{
+    struct stream_reader reader;
+    struct rows part = {0};
+    int more = -1;
+    if (stream_open(&reader, path, err) < 0)
+        return -1;
+    if (spool_check_vocabulary(&reader.head, vocabulary_sha256, reader.in.name, err) < 0)
+        goto done;
+    while ((more = stream_next(&reader, &part, err)) > 0)
+        if (rows_append(rows, &part, err) < 0) {
+            error_prefix(err, "%s", reader.in.name);
+            more = -1;
+            break;
+        }
+    if (more == 0 && head) {
+        *head = reader.head;
+        reader.head = (struct stream_head){0};
+    }
+done:
+    rows_free(&part);
+    stream_close(&reader);
+    return more;
+}

@@ -1,0 +1,17 @@
+/* spool.h - a whole token stream in memory: what an epoch needs, which a pipe gives only once. */
+#ifndef BERT_SPOOL_H
+#define BERT_SPOOL_H
+
+#include "base/error.h"
+#include "wire/stream.h"
+
+/* Reads all of a stream (NULL or "-": stdin), checking that it was tokenised with that vocabulary (vocabulary_sha256 NULL:
+ * any). The head goes to *head where that is not NULL (freed by the caller with stream_head_free). */
+int spool_read(struct rows *rows, struct stream_head *head, const char *path, const char *vocabulary_sha256,
+               struct error *err);
+
+/* The stream's vocabulary is the model's; name is the stream's. */
+int spool_check_vocabulary(const struct stream_head *head, const char *vocabulary_sha256, const char *name,
+                           struct error *err);
+
+#endif

@@ -1,0 +1,128 @@
+/* train_log.c - see train_log.h. */
+#include "bert/train_log.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/cli.h"
+#include "base/diag.h"
+#include "wire/json.h"
+
+static void add_number(struct buf *b, const char *name, double value)
+{
+    buf_addf(b, ",\"%s\":", name);
+    if (isfinite(value)) /* a score that is not defined (no row of a class) is null */
+        json_add_double(b, value);
+    else
+        buf_addstr(b, "null");
+}
+
+static void add_integer(struct buf *b, const char *name, long long value)
+{
+    buf_addf(b, ",\"%s\":%lld", name, value);
+}
+
+static void add_text(struct buf *b, const char *name, const char *text)
+{
+    buf_addf(b, ",\"%s\":", name);
+    json_add_string(b, text, strlen(text));
+}
+
+static void write_record(const struct train_reports *r, struct buf *b)
+{
+    buf_addstr(b, "}\n");
+    if (output_write(r->metrics, b->data, b->len) == 0)
+        output_flush(r->metrics); /* so that a running job can be watched; a failure stays in the output */
+    buf_free(b);
+}
+
+void train_log_start(const struct train_reports *r, const struct model *m, const struct nn *nn,
+                     const struct train_data *data, const struct train_options *o, uint64_t steps, uint64_t warmup_steps)
+{
+    struct buf b = {0};
+    if (!r->metrics)
+        return;
+    buf_addstr(&b, "{\"event\":\"start\"");
+    add_text(&b, "version", distil_version);
+    buf_addstr(&b, ",\"argv\":[");
+    for (int i = 0; i < r->argc; i++) {
+        buf_addstr(&b, i ? "," : "");
+        json_add_string(&b, r->argv[i], strlen(r->argv[i]));
+    }
+    buf_addstr(&b, "]");
+    add_text(&b, "device", nn->name);
+    add_text(&b, "library", nn->library);
+    add_text(&b, "kernels", nn->kernels);
+    add_integer(&b, "threads", nn->threads);
+    buf_addf(&b, ",\"seed\":%llu", (unsigned long long)o->seed);
+    add_text(&b, "objective", o->objective);
+    add_integer(&b, "rows", (long long)data->train->n);
+    add_integer(&b, "validation_rows", data->validation ? (long long)data->validation->n : 0);
+    add_integer(&b, "classes", (long long)m->classes);
+    add_integer(&b, "batch_size", o->batch_size);
+    add_integer(&b, "gradient_accumulation_steps", o->gradient_accumulation_steps);
+    add_number(&b, "learning_rate", o->learning_rate);
+    add_number(&b, "weight_decay", o->weight_decay);
+    add_integer(&b, "warmup_steps", (long long)warmup_steps);
+    add_integer(&b, "steps", (long long)steps);
+    write_record(r, &b);
+}
+
+void train_log_step(const struct train_reports *r, uint64_t step, double epoch, double loss, double rate, double norm)
+{
+    struct buf b = {0};
+    if (!r->metrics)
+        return;
+    buf_addstr(&b, "{\"event\":\"step\"");
+    add_integer(&b, "step", (long long)step);
+    add_number(&b, "epoch", epoch);
+    add_number(&b, "loss", loss);
+    add_number(&b, "learning_rate", rate);
+    add_number(&b, "grad_norm", norm);
+    write_record(r, &b);
+}
+
+void train_log_evaluation(const struct train_reports *r, uint64_t step, double epoch, const struct evaluation *e)
+{
+    struct buf b = {0};
+    if (!r->metrics)
+        return;
+    buf_addstr(&b, "{\"event\":\"eval\"");
+    add_integer(&b, "step", (long long)step);
+    add_number(&b, "epoch", epoch);
+    add_number(&b, "loss", e->loss);
+    add_number(&b, "accuracy", e->score.accuracy);
+    add_number(&b, "macro_f1", e->score.macro_f1);
+    add_number(&b, "mcc", e->score.mcc);
+    add_number(&b, "brier", e->score.brier);
+    add_number(&b, "ece", e->score.ece);
+    add_integer(&b, "rows", (long long)e->rows);
+    write_record(r, &b);
+}
+
+void train_log_end(const struct train_reports *r, const struct train_result *result)
+{
+    struct buf b = {0};
+    if (!r->metrics)
+        return;
+    buf_addstr(&b, "{\"event\":\"end\"");
+    add_integer(&b, "step", (long long)result->steps);
+    add_number(&b, "loss", result->train_loss);
+    if (result->evaluated) {
+        add_number(&b, "validation_loss", result->validation_loss);
+        add_number(&b, "accuracy", result->validation_accuracy);
+    }
+    add_number(&b, "seconds", result->seconds);
+    add_number(&b, "rows_per_second", result->rows_per_second);
+    write_record(r, &b);
+}
+
+void train_log_epoch(uint64_t epoch, const struct train_result *result)
+{
+    if (result->evaluated)
+        diag_line("Epoch %llu: Training Loss - %.6f | Validation Loss - %.6f | Accuracy - %.4f",
+                  (unsigned long long)epoch, result->train_loss, result->validation_loss, result->validation_accuracy);
+    else
+        diag_line("Epoch %llu: Training Loss - %.6f | Validation Loss - n/a | Accuracy - n/a", (unsigned long long)epoch,
+                  result->train_loss);
+}

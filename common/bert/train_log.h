@@ -1,0 +1,20 @@
+/* train_log.h - what a training run tells: NDJSON records for programs, the epoch line for people. */
+#ifndef BERT_TRAIN_LOG_H
+#define BERT_TRAIN_LOG_H
+
+#include <stdint.h>
+
+#include "bert/evaluate.h"
+#include "bert/trainer.h"
+
+/* Each writes one record where metrics are wanted; a failure stays in the output's error. */
+void train_log_start(const struct train_reports *r, const struct model *m, const struct nn *nn,
+                     const struct train_data *data, const struct train_options *o, uint64_t steps, uint64_t warmup_steps);
+/* loss: mean over the step's rows; rate: the one that this step used; norm: before clipping. */
+void train_log_step(const struct train_reports *r, uint64_t step, double epoch, double loss, double rate, double norm);
+void train_log_evaluation(const struct train_reports *r, uint64_t step, double epoch, const struct evaluation *e);
+void train_log_end(const struct train_reports *r, const struct train_result *result);
+/* "Epoch 1: Training Loss - 0.522523 | Validation Loss - 0.530785 | Accuracy - 0.9128" on stderr. */
+void train_log_epoch(uint64_t epoch, const struct train_result *result);
+
+#endif
