@@ -2,6 +2,15 @@
 # sst2-score: the tables, the JSON, what is refused and with which words. The formulas are t/unit/score.c's.
 . "$(dirname "$0")/lib.sh"
 
+# Reads a JSON object on stdin and prints a Python expression of it (d) as JSON; floats rounded to 9 digits.
+json() {
+    python3 -c 'import json, sys
+def rounded(x):
+    return [rounded(y) for y in x] if isinstance(x, (list, tuple)) else round(x, 9) if isinstance(x, float) else x
+d = json.load(sys.stdin)
+print(json.dumps(rounded(eval(sys.argv[1])), separators=(",", ":")))' "$1"
+}
+
 # row IDX GOLD PRED PROBABILITY-OF-1
 row() {
     awk -v i="$1" -v g="$2" -v l="$3" -v p="$4" 'BEGIN {
@@ -46,35 +55,35 @@ is "$(cat err)" "" "nothing on stderr"
 
 is_rc 0 "JSON" -- sst2-score --json a.ndjson
 is "$(wc -l <out | tr -d ' ')" 1 "one line"
-is "$(jq -c '[.file,.rows,.unlabelled,.unanswered,.skipped,.accuracy,.confusion,.draws,.level,.seed]' out)" \
+is "$(json '[d[x] for x in "file rows unlabelled unanswered skipped accuracy confusion draws level seed".split()]' <out)" \
     '["a.ndjson",5,0,0,0,0.6,[[1,1],[1,2]],10000,0.95,0]' "JSON: counts and options"
-is "$(jq -c '[.classes[]|[.label,.label_text,.support,.predicted,.precision]]' out)" \
-    '[[0,"negative",2,2,0.5],[1,"positive",3,3,0.6666666666666666]]' "JSON: classes"
+is "$(json '[[c[x] for x in "label label_text support predicted precision".split()] for c in d["classes"]]' <out)" \
+    '[[0,"negative",2,2,0.5],[1,"positive",3,3,0.666666667]]' "JSON: classes"
 # -(ln .9 + ln .8 + ln .4 + ln .9 + ln .3) / 5
-is "$(jq '(.nll * 1e6 | round) / 1e6' out)" 0.510826 "JSON: NLL"
-is "$(jq '(.brier * 1e9 | round) / 1e9' out)" 0.364 "JSON: Brier"
-is "$(jq -c '.accuracy_interval' out)" '[0.2,1]' "JSON: interval"
+is "$(json 'd["nll"]' <out)" 0.510825624 "JSON: NLL"
+is "$(json 'd["brier"]' <out)" 0.364 "JSON: Brier"
+is "$(json 'd["accuracy_interval"]' <out)" '[0.2,1]' "JSON: interval"
 
-sst2-score --json a.ndjson | jq -c 'del(.file)' >from-file
-sst2-score --json <a.ndjson | jq -c 'del(.file)' >from-stdin
-sst2-score --json - <a.ndjson | jq -c 'del(.file)' >from-dash
+sst2-score --json a.ndjson | sed 's/"file":"[^"]*",//' >from-file
+sst2-score --json <a.ndjson | sed 's/"file":"[^"]*",//' >from-stdin
+sst2-score --json - <a.ndjson | sed 's/"file":"[^"]*",//' >from-dash
 same_bytes from-stdin from-file "stdin gives the same"
 same_bytes from-dash from-file "and so does -"
-printf %s "$(cat a.ndjson)" | sst2-score --json | jq -c 'del(.file)' >unended
+printf %s "$(cat a.ndjson)" | sst2-score --json | sed 's/"file":"[^"]*",//' >unended
 same_bytes unended from-file "the last row counts without its newline"
-sort -r a.ndjson | sst2-score --json | jq -c '[.accuracy,.nll,.brier,.ece,.accuracy_interval]' >reversed
-is "$(cat reversed)" "$(jq -c '[.accuracy,.nll,.brier,.ece,.accuracy_interval]' from-file)" "order of rows is no matter"
+invariant='[d[x] for x in "accuracy nll brier ece accuracy_interval".split()]'
+sort -r a.ndjson | sst2-score --json | json "$invariant" >reversed
+is "$(cat reversed)" "$(json "$invariant" <from-file)" "order of rows is no matter"
 for i in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19; do
     row $i $((i % 2)) $((i % 3 > 0)) 0.$((i + 11))
 done >spread.ndjson
-sst2-score --json --seed 1 spread.ndjson | jq -c .nll_interval >seed1
-sst2-score --json --seed 1 spread.ndjson | jq -c .nll_interval >seed1-again
-sst2-score --json --seed 2 spread.ndjson | jq -c .nll_interval >seed2
+sst2-score --json --seed 1 spread.ndjson | json 'd["nll_interval"]' >seed1
+sst2-score --json --seed 1 spread.ndjson | json 'd["nll_interval"]' >seed1-again
+sst2-score --json --seed 2 spread.ndjson | json 'd["nll_interval"]' >seed2
 same_bytes seed1 seed1-again "the same seed gives the same interval"
 cmp -s seed1 seed2
 is $? 1 "another seed gives another one"
-sst2-score --json --level 0.5 a.ndjson | jq -e '.nll_interval[1] < 0.7' >/dev/null
-ok $? "--level narrows the interval"
+is "$(sst2-score --json --level 0.5 a.ndjson | json 'd["nll_interval"][1] < 0.7')" true "--level narrows the interval"
 
 # ---- what is left out ----
 { cat a.ndjson; row 5 -1 1 0.9; } >unlabelled.ndjson
@@ -86,7 +95,7 @@ is "$(cat err)" "sst2-score: none.ndjson: no row has a gold label; nothing to sc
 sed 's/,"probs":[^}]*//' a.ndjson >no-probs.ndjson
 is_rc 0 "no probabilities" -- sst2-score no-probs.ndjson
 like "$(cat out)" '^NLL, Brier, ECE: n/a, because' "NLL is n/a"
-is "$(sst2-score --json no-probs.ndjson | jq -c '[.accuracy,.nll,.nll_interval,.brier,.ece]')" '[0.6,null,null,null,null]' \
+is "$(sst2-score --json no-probs.ndjson | json '[d[x] for x in "accuracy nll nll_interval brier ece".split()]')" '[0.6,null,null,null,null]' \
     "and null in JSON"
 { cat no-probs.ndjson; cat a.ndjson; } >mixed.ndjson
 is_rc 0 "some rows without probabilities" -- sst2-score mixed.ndjson
@@ -94,7 +103,7 @@ is "$(cat err)" "sst2-score: warning: mixed.ndjson: 5 of 10 rows have no probs; 
 grep '"label":1,"label_text"' a.ndjson >collapsed.ndjson
 is_rc 0 "a model that knows one answer" -- sst2-score collapsed.ndjson
 is "$(cat err)" "sst2-score: warning: collapsed.ndjson: every row is predicted as 'positive'" "is warned about"
-is "$(sst2-score -q --json collapsed.ndjson | jq -c '[.mcc,.classes[0].precision]')" '[0,null]' "MCC 0, precision undefined"
+is "$(sst2-score -q --json collapsed.ndjson | json '[d["mcc"], d["classes"][0]["precision"]]')" '[0,null]' "MCC 0, precision undefined"
 
 # ---- the teacher ----
 cat >teacher.ndjson <<'END'
@@ -111,8 +120,8 @@ is "$(head -n 1 out)" "teacher.ndjson: 2 rows scored, 2 without an answer" "coun
 
 # ---- names ----
 sed 's/,"label_text":"[a-z]*"//' a.ndjson >unnamed.ndjson
-is "$(sst2-score --json unnamed.ndjson | jq -c '[.classes[].label_text]')" '["0","1"]' "classes without a name are numbers"
-is "$(sst2-score --json --labels bad,good unnamed.ndjson | jq -c '[.classes[].label_text]')" '["bad","good"]' \
+is "$(sst2-score --json unnamed.ndjson | json '[c["label_text"] for c in d["classes"]]')" '["0","1"]' "classes without a name are numbers"
+is "$(sst2-score --json --labels bad,good unnamed.ndjson | json '[c["label_text"] for c in d["classes"]]')" '["bad","good"]' \
     "--labels names them"
 is_rc 2 "names that contradict --labels" -- sst2-score --labels bad,good a.ndjson
 is "$(cat err)" "sst2-score: a.ndjson:1: label 0 is named 'negative' here and 'bad' by --labels" "are named"
@@ -123,7 +132,7 @@ is_rc 0 "twenty classes" -- sst2-score wide.ndjson
 awk 'length > 80 { print; bad = 1 } END { exit bad }' out
 ok $? "are shown in 80 columns"
 like "$(cat out)" '^a rather long name of class 03  +a rather long name of class 01 +3$' "with their mistakes as a list"
-is "$(sst2-score --json wide.ndjson | jq '.confusion | length')" 20 "and whole in JSON"
+is "$(sst2-score --json wide.ndjson | json 'len(d["confusion"])')" 20 "and whole in JSON"
 printf '{"label":0,"label_text":"h\303\244sslich\\u001b[31m","pred":{"label":0}}\n{"label":1,"pred":{"label":0}}\n' >odd.ndjson
 is "$(sst2-score -q odd.ndjson | sed -n '/^gold/s/.*  \(h.*31m\).*/\1/p')" "$(printf 'h\303\244sslich?[31m')" \
     "control bytes in a name are not sent to the terminal"
@@ -152,14 +161,14 @@ At the 95% level the difference in accuracy may be chance.
 END
 same_bytes out expected "the table of a comparison"
 is_rc 0 "two files, JSON" -- sst2-score --json a.ndjson b.ndjson
-is "$(jq -c '.comparison.mcnemar' out)" '{"both_right":3,"b":0,"c":1,"both_wrong":1,"p":1,"mid_p":0.5}' "McNemar's table"
-is "$(jq -c '[.file,.accuracy,.other.file,.other.accuracy,.comparison.matched_by]' out)" '["a.ndjson",0.6,"b.ndjson",0.8,"idx"]' \
+is "$(json 'd["comparison"]["mcnemar"]' <out)" '{"both_right":3,"b":0,"c":1,"both_wrong":1,"p":1,"mid_p":0.5}' "McNemar's table"
+is "$(json '[d["file"], d["accuracy"], d["other"]["file"], d["other"]["accuracy"], d["comparison"]["matched_by"]]' <out)" '["a.ndjson",0.6,"b.ndjson",0.8,"idx"]' \
     "both files' scores"
 sort -r b.ndjson >shuffled.ndjson
-is "$(sst2-score --json a.ndjson shuffled.ndjson | jq -c .comparison)" "$(jq -c .comparison out)" "rows are matched by idx"
+is "$(sst2-score --json a.ndjson shuffled.ndjson | json 'd["comparison"]')" "$(json 'd["comparison"]' <out)" "rows are matched by idx"
 sed 's/"idx":[0-9]*,//' a.ndjson >a-no-idx.ndjson
 sed 's/"idx":[0-9]*,//' b.ndjson >b-no-idx.ndjson
-is "$(sst2-score --json a-no-idx.ndjson b-no-idx.ndjson | jq -c '[.comparison.matched_by,.comparison.accuracy_difference]')" \
+is "$(sst2-score --json a-no-idx.ndjson b-no-idx.ndjson | json '[d["comparison"]["matched_by"], d["comparison"]["accuracy_difference"]]')" \
     '["order",0.2]' "and by order where idx is absent"
 sed 1d b.ndjson >short.ndjson
 is_rc 1 "a missing row" -- sst2-score a.ndjson short.ndjson
@@ -170,7 +179,7 @@ like "$(cat out)" '^A  a.ndjson: 4 rows scored, 1 skipped$' "is left out and cou
 is_rc 1 "an idx that occurs twice" -- sst2-score a.ndjson twice.ndjson
 is "$(cat err)" "sst2-score: twice.ndjson:6: idx 3 stands in line 4 already" "is named"
 is_rc 3 "an idx that occurs twice with --keep-going" -- sst2-score --json --keep-going a.ndjson twice.ndjson
-is "$(jq -c .comparison.mcnemar.c out)" 1 "the first row stays"
+is "$(json 'd["comparison"]["mcnemar"]["c"]' <out)" 1 "the first row stays"
 sed 's/"s 2","label":1/"s 2","label":0/; s/"label_text":"[a-z]*",//' b.ndjson >relabelled.ndjson
 is_rc 1 "gold labels that differ" -- sst2-score a.ndjson relabelled.ndjson
 like "$(cat err)" '^sst2-score: a.ndjson:3: gold label 1, but 0 in relabelled.ndjson:3; ' "are named"
