@@ -37,7 +37,7 @@ struct added_token {
 };
 
 struct vocabulary {
-    char **tokens;    /* in id order, NUL-terminated; "" for an id that no token has (duplicates in vocab.txt) */
+    const char **tokens; /* in id order, NUL-terminated; "" for an id that no token has (duplicates in vocab.txt) */
     size_t n_tokens;
     int32_t unk, cls, sep, pad, mask; /* ids; -1 where the vocabulary has no such token (unk, cls and sep always have) */
     struct added_token *added;        /* by ascending id; the special ones are among them */

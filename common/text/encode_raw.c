@@ -1,0 +1,238 @@
+/* encode_raw.c - cuts text into words and words into pieces.
+ *
+ * ASCII goes the fast way: bytes are classified by a table, and a word of letters and digits is looked up in the cache as two
+ * 64-bit numbers. A word that holds anything else, up to the next ASCII space or punctuation, goes through the normaliser.
+ */
+#include <string.h>
+
+#include "base/memory.h"
+#include "text/tokenizer.h"
+
+static inline void emit(struct encoding *out, int32_t id, uint32_t begin, uint32_t end)
+{
+    out->ids[out->n] = id;
+    out->spans[out->n++] = (struct token_span){begin, end};
+}
+
+static int32_t *piece_room(struct encoder_scratch *s, size_t n)
+{
+    if (n > s->pieces_cap) {
+        s->pieces_cap = 2 * n + 256;
+        s->pieces = xrealloc_array(s->pieces, s->pieces_cap, sizeof *s->pieces);
+    }
+    return s->pieces;
+}
+
+/* ---- words that are not plain ASCII ---- */
+
+/* The word chars[first..last) of the normalised text. */
+static void encode_normal_word(const struct tokenizer *t, struct encoder_scratch *s, size_t first, size_t last,
+                               struct encoding *out)
+{
+    const struct normal_char *chars = s->normalized.chars;
+    const uint8_t *bytes = (const uint8_t *)s->normalized.bytes.data;
+    size_t len = chars[last].at - chars[first].at, n = 0, at = first;
+    int32_t *ids;
+
+    encoding_reserve(out, last - first);
+    if (last - first <= t->max_word_characters) {
+        ids = piece_room(s, len);
+        n = trie_match(&t->trie, bytes + chars[first].at, len, ids);
+    }
+    if (n == 0) {
+        emit(out, t->unk, chars[first].begin, chars[last - 1].end);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        size_t begin = at, stop = chars[at].at + t->trie.piece_bytes[ids[i]];
+        while (chars[at].at < stop)
+            at++;
+        emit(out, ids[i], chars[begin].begin, chars[at - 1].end);
+    }
+}
+
+/* The normalised text's characters first..last, cut at spaces and punctuation. */
+static void encode_normal_chars(const struct tokenizer *t, struct encoder_scratch *s, size_t first, size_t last,
+                                struct encoding *out)
+{
+    const struct normal_char *chars = s->normalized.chars;
+    size_t i = first;
+
+    while (i < last) {
+        size_t begin = i++;
+        if (chars[begin].class == NORMAL_SPACE)
+            continue;
+        if (chars[begin].class == NORMAL_WORD)
+            while (i < last && chars[i].class == NORMAL_WORD)
+                i++;
+        encode_normal_word(t, s, begin, i, out);
+    }
+}
+
+static void encode_other(const struct tokenizer *t, struct encoder_scratch *s, const char *text, uint32_t begin,
+                         uint32_t end, struct encoding *out)
+{
+    normalized_reset(&s->normalized);
+    normalize(&t->settings, &s->normalized, text, begin, end);
+    encode_normal_chars(t, s, 0, s->normalized.n, out);
+}
+
+/* A part of a text for a tokenizer with added tokens that are matched after normalisation. */
+static void encode_with_added(const struct tokenizer *t, struct encoder_scratch *s, const char *text, uint32_t begin,
+                              uint32_t end, struct encoding *out)
+{
+    struct added_match match;
+    size_t done = 0, at = 0;
+
+    normalized_reset(&s->normalized);
+    normalize(&t->settings, &s->normalized, text, begin, end);
+    struct added_search search = {.text = s->normalized.bytes.data, .len = s->normalized.bytes.len};
+    const struct normal_char *chars = s->normalized.chars;
+    while (search.len > 0 && added_matcher_next(&t->normalized, &search, &match)) {
+        while (chars[at].at < match.begin)
+            at++;
+        encode_normal_chars(t, s, done, at, out);
+        size_t first = at;
+        while (chars[at].at < match.end)
+            at++;
+        encoding_reserve(out, 1);
+        emit(out, match.id, chars[first].begin, chars[at - 1].end);
+        done = at;
+    }
+    encode_normal_chars(t, s, done, s->normalized.n, out);
+}
+
+/* ---- ASCII words ---- */
+
+/* Turns A-Z into a-z in 8 ASCII bytes at once. */
+static inline uint64_t lower_ascii(uint64_t x)
+{
+    uint64_t from_a = x + UINT64_C(0x3F3F3F3F3F3F3F3F), past_z = x + UINT64_C(0x2525252525252525);
+
+    return x | ((from_a & ~past_z & UINT64_C(0x8080808080808080)) >> 2);
+}
+
+static inline struct word_key word_key_of(const char *text, uint32_t begin, uint32_t n, size_t len, bool lower)
+{
+    struct word_key key = {0, 0};
+
+    if (begin + 16 <= len) {
+        memcpy(&key, text + begin, 16);
+        if (n >= 8)
+            key.high &= (UINT64_C(1) << (8 * (n - 8))) - 1;
+        else {
+            key.low &= (UINT64_C(1) << (8 * n)) - 1;
+            key.high = 0;
+        }
+    } else {
+        memcpy(&key, text + begin, n);
+    }
+    if (lower) {
+        key.low = lower_ascii(key.low);
+        key.high = lower_ascii(key.high);
+    }
+    key.high |= (uint64_t)n << 56;
+    return key;
+}
+
+static size_t match_ascii(const struct tokenizer *t, struct encoder_scratch *s, const char *text, uint32_t begin,
+                          uint32_t end)
+{
+    buf_reset(&s->lowered);
+    buf_add(&s->lowered, text + begin, end - begin);
+    for (size_t i = 0; t->settings.do_lower_case && i < s->lowered.len; i++)
+        if (s->lowered.data[i] >= 'A' && s->lowered.data[i] <= 'Z')
+            s->lowered.data[i] |= 0x20;
+    return trie_match(&t->trie, (const uint8_t *)s->lowered.data, s->lowered.len, piece_room(s, s->lowered.len));
+}
+
+static void encode_long_ascii_word(const struct tokenizer *t, struct encoder_scratch *s, const char *text, uint32_t begin,
+                                   uint32_t end, struct encoding *out)
+{
+    size_t n = 0;
+    uint32_t at = begin;
+
+    if (end - begin <= t->max_word_characters)
+        n = match_ascii(t, s, text, begin, end);
+    encoding_reserve(out, n + 1);
+    if (n == 0)
+        emit(out, t->unk, begin, end);
+    for (size_t i = 0; i < n; i++) {
+        emit(out, s->pieces[i], at, at + t->trie.piece_bytes[s->pieces[i]]);
+        at += t->trie.piece_bytes[s->pieces[i]];
+    }
+}
+
+/* Pieces a short word and remembers it, if it has few pieces. */
+static void encode_new_word(const struct tokenizer *t, struct encoder_scratch *s, const char *text, uint32_t begin,
+                            uint32_t end, struct word_key key, struct encoding *out)
+{
+    size_t first = out->n, n;
+    struct cached_word *slot = word_cache_slot(&s->cache, key);
+
+    encode_long_ascii_word(t, s, text, begin, end, out);
+    n = out->n - first;
+    if (n > WORD_CACHE_PIECES)
+        return;
+    slot->key = key;
+    slot->n = (uint8_t)n;
+    for (size_t i = 0; i < n; i++) {
+        slot->ids[i] = out->ids[first + i];
+        slot->ends[i] = (uint8_t)(out->spans[first + i].end - begin);
+    }
+}
+
+static inline void encode_ascii_word(const struct tokenizer *t, struct encoder_scratch *s, const char *text, uint32_t begin,
+                                     uint32_t end, size_t len, struct encoding *out)
+{
+    if (end - begin > WORD_CACHE_BYTES || end - begin > t->max_word_characters) {
+        encode_long_ascii_word(t, s, text, begin, end, out);
+        return;
+    }
+    struct word_key key = word_key_of(text, begin, end - begin, len, t->settings.do_lower_case);
+    const struct cached_word *hit = word_cache_slot(&s->cache, key);
+    if (!word_key_equal(hit->key, key)) {
+        encode_new_word(t, s, text, begin, end, key, out);
+        return;
+    }
+    if (out->n + WORD_CACHE_PIECES > out->cap)
+        encoding_reserve(out, WORD_CACHE_PIECES);
+    emit(out, hit->ids[0], begin, begin + hit->ends[0]);
+    for (unsigned i = 1; i < hit->n; i++)
+        emit(out, hit->ids[i], begin + hit->ends[i - 1], begin + hit->ends[i]);
+}
+
+void encode_raw(const struct tokenizer *t, struct encoder_scratch *s, const char *text, uint32_t begin, uint32_t end,
+                size_t len, struct encoding *out)
+{
+    const uint8_t *bytes = (const uint8_t *)text;
+    uint32_t i = begin;
+
+    if (t->normalized.n > 0) {
+        encode_with_added(t, s, text, begin, end, out);
+        return;
+    }
+    while (i < end) {
+        uint8_t kind = t->kinds[bytes[i]];
+        uint32_t first = i++;
+        if (kind == BYTE_SPACE)
+            continue;
+        if (kind == BYTE_PUNCT) {
+            if (out->n == out->cap)
+                encoding_reserve(out, 1);
+            emit(out, t->punct_ids[bytes[first]], first, i);
+            continue;
+        }
+        if (kind == BYTE_WORD) {
+            while (i < end && t->kinds[bytes[i]] == BYTE_WORD)
+                i++;
+            if (i == end || t->kinds[bytes[i]] != BYTE_OTHER) {
+                encode_ascii_word(t, s, text, first, i, len, out);
+                continue;
+            }
+        }
+        while (i < end && t->kinds[bytes[i]] != BYTE_SPACE && t->kinds[bytes[i]] != BYTE_PUNCT)
+            i++;
+        encode_other(t, s, text, first, i, out);
+    }
+}
