@@ -1,0 +1,416 @@
+/* groq-reason - asks a large language model for each row's label and its reasons.
+ *
+ * NDJSON in, the same rows with a `teacher` member out, in order. It sends, waits, retries and remembers (common/teacher);
+ * it trains nothing and prints nothing but rows on stdout. What it has paid for is in the journal before anybody sees it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <curl/curl.h>
+
+#include "base/cli.h"
+#include "base/diag.h"
+#include "base/io.h"
+#include "base/memory.h"
+#include "base/progress.h"
+#include "base/utf8.h"
+#include "teacher/asker.h"
+#include "teacher/plain.h"
+#include "teacher/window.h"
+#include "wire/lines.h"
+
+enum { MOST_COMPLAINTS = 10, ROWS_BETWEEN_WAITS = 64 };
+static const double drain_seconds = 10; /* for what is under way when a run ends early */
+static const size_t longest_line = (size_t)64 << 20;
+static const size_t longest_prompt = 1 << 20;
+
+struct options {
+    const char *output, *profile, *base_url, *model, *key_file, *labels, *prompt_file, *format, *effort, *ca_file, *journal;
+    bool counterfactual, keep_journal, keep_errors, temperature_given;
+    long ask, seed, budget, concurrency, retries, timeout;
+    double temperature, max_wait;
+};
+
+/* A run: what main opens and the loop works on. */
+struct run {
+    struct options options;
+    struct endpoint endpoint;
+    struct key key;
+    struct answer_rules rules;
+    char *template, *key_missing;
+    struct journal journal;
+    struct lines lines;
+    struct output output;
+    struct asker asker;
+    struct window window;
+    struct progress progress;
+    uint64_t asked, complaints;
+    bool input_ended;
+    double drain_until; /* 0: the run is not ending early */
+};
+
+/* ---- signals: the first ends the run gently, the second at once ---- */
+
+static volatile sig_atomic_t signal_number, signal_count;
+static int signal_pipe[2];
+
+static void on_signal(int number)
+{
+    int saved = errno;
+    signal_number = number;
+    signal_count = signal_count + 1;
+    ssize_t ignored = write(signal_pipe[1], "", 1); /* wakes the loop; a full pipe does too */
+    (void)ignored;
+    errno = saved;
+}
+
+static void catch_signals(void)
+{
+    static const int caught[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
+        die(STATUS_FAILURE, "pipe: %s", strerror(errno));
+    for (size_t i = 0; i < sizeof caught / sizeof *caught; i++) {
+        struct sigaction before;
+        sigaction(caught[i], NULL, &before);
+        if (before.sa_handler != SIG_IGN) /* nohup, background jobs */
+            sigaction(caught[i], &action, NULL);
+    }
+    signal(SIGPIPE, SIG_IGN); /* a server that hangs up; stdout's EPIPE is base/io's business */
+    signal(SIGXFSZ, SIG_IGN); /* a full journal is an error, not a death */
+}
+
+/* ---- opening ---- */
+
+static void notice(const char *text)
+{
+    warn("%s", text);
+}
+
+static void check_utf8(const char *option, const char *text)
+{
+    if (text && utf8_check(text, strlen(text)) < strlen(text))
+        cli_usage_error("--%s: not UTF-8", option);
+}
+
+static void open_endpoint(struct run *r, const struct profile *profile)
+{
+    struct options *o = &r->options;
+    struct error err = {0};
+    if (!o->base_url)
+        o->base_url = profile->base_url;
+    if (!o->model)
+        o->model = profile->model;
+    if (!o->base_url || !o->model)
+        cli_usage_error("--profile %s needs --%s", profile->name, o->base_url ? "model" : "base-url");
+    check_utf8("model", o->model);
+    if (endpoint_open(&r->endpoint, o->base_url, &err) < 0 || answer_rules_labels(&r->rules, o->labels, &err) < 0)
+        cli_usage_error("%s", err.text);
+    r->rules.counterfactual = o->counterfactual;
+}
+
+static void read_template(struct run *r)
+{
+    struct error err = {0};
+    size_t len;
+    if (!r->options.prompt_file)
+        return;
+    r->template = file_read(r->options.prompt_file, longest_prompt, &len, &err);
+    if (!r->template)
+        err.status = STATUS_USAGE;
+    else if (prompt_check_template(r->template, len, &err) < 0)
+        error_prefix(&err, "%s", r->options.prompt_file);
+    if (err.status)
+        die_error(&err);
+}
+
+/* The default journal lies in the state folder. */
+static char *journal_path(const struct options *o)
+{
+    if (o->journal)
+        return xstrdup(o->journal);
+    char *folder = path_state_home();
+    if (!folder)
+        die(STATUS_USAGE, "neither XDG_STATE_HOME nor HOME is set: give --journal FILE or --no-journal");
+    char *path = path_join(folder, "groq-reason.ndjson");
+    free(folder);
+    return path;
+}
+
+/* Opens the journal and gets the key. Without a key only a journal that may hold the answers is worth a start: nothing is
+ * read from stdin before that is clear. */
+static void open_journal_and_key(struct run *r, const struct profile *profile)
+{
+    const struct options *o = &r->options;
+    struct error err = {0};
+    char *path = o->keep_journal ? journal_path(o) : NULL;
+    if (key_load(&r->key, o->key_file, profile->key_variable, &err) < 0)
+        die_error(&err);
+    if (!r->key.text && profile->key_variable && (!r->endpoint.loopback || profile->key_on_loopback)) {
+        struct buf text = {0};
+        buf_addf(&text, "%s is not set: export it, or give --key-file FILE (mode 0600)", profile->key_variable);
+        r->key_missing = text.data;
+    }
+    if (r->key_missing && (!path || !path_exists(path)))
+        die(STATUS_USAGE, "%s", r->key_missing);
+    r->journal.fd = -1;
+    if (path && journal_open(&r->journal, path, &err) < 0)
+        die_error(&err);
+    if (r->key_missing && r->journal.n_entries == 0)
+        die(STATUS_USAGE, "%s", r->key_missing);
+    if (path && !o->journal)
+        inform(0, "journal %s (%zu answers; --no-journal to do without)", path, r->journal.n_entries);
+    if (r->journal.unusable)
+        warn("%s: %llu lines are no entries and were left alone", path, (unsigned long long)r->journal.unusable);
+    free(path);
+}
+
+static void open_asker(struct run *r, const struct profile *profile)
+{
+    const struct options *o = &r->options;
+    static const char *const formats[] = {"strict", "schema", "object", "text"};
+    enum answer_format format = profile_format(profile, o->model);
+    bool is_openai = strcmp(profile->name, "openai") == 0; /* its reasoning models refuse the field */
+    size_t window = 8 * (size_t)o->concurrency < 64 ? 64 : 8 * (size_t)o->concurrency;
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        if (strcmp(o->format, formats[i]) == 0)
+            format = (enum answer_format)i;
+    }
+    const struct asker_settings settings = {
+        .prompt = {.profile = profile,
+                   .model = o->model,
+                   .rules = r->rules,
+                   .template = r->template,
+                   .temperature = is_openai && !o->temperature_given ? -1 : o->temperature,
+                   .effort = o->effort ? o->effort : profile_effort(profile, o->model),
+                   .seed = o->seed,
+                   .budget = o->budget,
+                   .format = format},
+        .http = {.endpoint = &r->endpoint,
+                 .key = &r->key,
+                 .ca_file = o->ca_file,
+                 .timeout = o->timeout,
+                 .concurrency = (unsigned)o->concurrency},
+        .journal = &r->journal,
+        .keep_errors = o->keep_errors,
+        .format_fixed = strcmp(o->format, "auto") != 0,
+        .retries = (unsigned)o->retries,
+        .max_wait = o->max_wait,
+        .key_missing = r->key_missing,
+        .notice = notice};
+    asker_init(&r->asker, &settings, window);
+    window_init(&r->window, window);
+}
+
+/* ---- the loop ---- */
+
+static bool is_blank(const char *line, size_t len)
+{
+    return plain_trim((struct span_of_text){line, len}).len == 0;
+}
+
+/* Takes in the rows that are there, as far as they fit; the loop comes round again for more. */
+static void read_rows(struct run *r)
+{
+    struct error err = {0};
+    const char *line;
+    size_t len;
+    for (int i = 0; i < ROWS_BETWEEN_WAITS; i++) {
+        if (r->input_ended || r->asker.stop_status || window_full(&r->window) || !lines_ready(&r->lines))
+            return;
+        int got = lines_next(&r->lines, &line, &len, &err);
+        if (got < 0)
+            asker_stop(&r->asker, err.status, "%s", err.text);
+        r->input_ended = got <= 0;
+        if (got <= 0 || is_blank(line, len))
+            continue;
+        struct error why = {0};
+        bool ask = r->options.ask < 0 || r->asked < (uint64_t)r->options.ask;
+        got = window_add(&r->window, &r->asker, line, len, r->lines.number, ask, &why, &err);
+        if (got < 0)
+            asker_stop(&r->asker, err.status, "%s", err.text);
+        r->asked += got > 0;
+        if (why.status && r->complaints++ < MOST_COMPLAINTS)
+            complain("%s: %s", r->lines.in.name, why.text);
+    }
+}
+
+/* True once the run has ended early and nothing is left to wait for. */
+static bool is_drained(struct run *r)
+{
+    double now = monotonic_seconds();
+    if (signal_count > 0)
+        asker_stop(&r->asker, 128 + signal_number, "%s", strsignal(signal_number));
+    if (!r->asker.stop_status)
+        return false;
+    if (r->drain_until == 0) {
+        r->drain_until = now + drain_seconds;
+        if (asker_under_way(&r->asker) > 0 && r->asker.stop_status > 128)
+            inform(0, "finishing the %u requests under way; once more to stop at once", asker_under_way(&r->asker));
+    }
+    return signal_count > 1 || asker_under_way(&r->asker) == 0 || now >= r->drain_until;
+}
+
+static void work(struct run *r)
+{
+    struct error err = {0};
+    struct pollfd fds[2] = {{.fd = signal_pipe[0], .events = POLLIN}, {.fd = r->lines.in.fd, .events = POLLIN}};
+    bool want_input = !r->input_ended && !r->asker.stop_status && !window_full(&r->window);
+    bool more = want_input && lines_ready(&r->lines);
+    char drained[16];
+    if (!more && output_flush(&r->output) < 0)
+        return;
+    double seconds = more ? 0 : r->drain_until > 0 ? r->drain_until - monotonic_seconds() : INFINITY;
+    if (asker_work(&r->asker, fds, want_input && !more ? 2 : 1, fmax(seconds, 0), &err) < 0)
+        asker_stop(&r->asker, err.status, "%s", err.text);
+    while (read(signal_pipe[0], drained, sizeof drained) > 0) {
+    }
+}
+
+static void label_rows(struct run *r)
+{
+    progress_start(&r->progress, "rows", 0);
+    while (!r->output.error.status) {
+        read_rows(r);
+        if (window_write(&r->window, &r->asker, &r->output) > 0)
+            progress_update(&r->progress, r->window.written, NULL);
+        if ((r->window.n == 0 && r->input_ended) || is_drained(r))
+            break;
+        work(r);
+    }
+    window_write(&r->window, &r->asker, &r->output);
+    progress_finish(&r->progress);
+}
+
+/* ---- the end ---- */
+
+static void summarise(const struct run *r, int status)
+{
+    const struct asker *a = &r->asker;
+    struct buf text = {0};
+    buf_addf(&text, "%llu rows: %llu asked", (unsigned long long)r->window.written, (unsigned long long)a->questions);
+    if (a->requests > a->questions)
+        buf_addf(&text, " in %llu requests", (unsigned long long)a->requests);
+    buf_addf(&text, ", %llu from the journal, %llu failed", (unsigned long long)a->replayed,
+             (unsigned long long)r->window.failed);
+    if (r->window.passed)
+        buf_addf(&text, ", %llu passed untouched", (unsigned long long)r->window.passed);
+    if (a->usage.total >= 0 || a->usage.prompt >= 0)
+        buf_addf(&text, "; %lld tokens in, %lld out", a->usage.prompt, a->usage.completion);
+    if (a->usage_missing)
+        buf_addf(&text, "; %llu replies did not tell their tokens", (unsigned long long)a->usage_missing);
+    inform(0, "%s", text.data);
+    buf_free(&text);
+    if (status != STATUS_OK && r->journal.path)
+        inform(0, "to go on, run the same command again: answers so far are in %s", r->journal.path);
+}
+
+/* Closes everything; the exit status. */
+static int finish(struct run *r)
+{
+    struct error err = {0};
+    struct asker *a = &r->asker;
+    int status = a->stop_status ? a->stop_status : r->window.failed ? STATUS_PARTIAL : STATUS_OK;
+    if (r->output.error.status == 0 && a->stop_status && r->output.temporary)
+        output_abort(&r->output); /* a named file is complete or absent */
+    else if (output_close(&r->output) < 0)
+        err = r->output.error;
+    if (err.status == 0 && a->stop_status)
+        error_set(&err, a->stop_status, "%s", a->stop_text);
+    struct error journal_error = {0};
+    if (journal_close(&r->journal, &journal_error) < 0 && err.status == 0)
+        err = journal_error;
+    if (err.status) {
+        complain("%s", err.text);
+        status = err.status;
+    }
+    summarise(r, status);
+    window_free(&r->window, a);
+    asker_close(a);
+    lines_close(&r->lines);
+    journal_free(&r->journal);
+    key_free(&r->key);
+    endpoint_free(&r->endpoint);
+    answer_rules_free(&r->rules);
+    free(r->template);
+    free(r->key_missing);
+    return status;
+}
+
+static const char examples[] = "sst2-dump --split train --sample 200 | groq-reason > answers.ndjson\n"
+                               "groq-reason --ask 10 rows.ndjson\n"
+                               "groq-reason --profile generic --base-url http://localhost:8080/v1 --model m";
+
+/* Fills the options; the index of the first operand. */
+static int parse_options(struct options *o, int argc, char **argv)
+{
+    const struct cli_option table[] = {
+        {'o', "output", CLI_FILE, &o->output, "FILE", .help = "write there instead of stdout; complete or absent"},
+        {'\0', "profile", CLI_CHOICE, &o->profile, "NAME", .choices = "groq|openai|generic", .help = "kind of server"},
+        {'\0', "base-url", CLI_STRING, &o->base_url, "URL",
+         .help = "where the API is, up to before /chat/completions (default: the profile's)"},
+        {'\0', "model", CLI_STRING, &o->model, "NAME", .help = "model to ask (default for groq: openai/gpt-oss-120b)"},
+        {'\0', "key-file", CLI_FILE, &o->key_file, "FILE",
+         .help = "file of mode 0600 with the API key (default: GROQ_API_KEY, for openai OPENAI_API_KEY)"},
+        {'\0', "labels", CLI_STRING, &o->labels, "A,B,...", .help = "names of the classes, in order"},
+        {'\0', "ask", CLI_LONG, &o->ask, "N", .max = 1e15, .no_default = true,
+         .help = "ask for the first N rows, pass the rest through untouched (default: ask for all)"},
+        {'\0', "prompt-file", CLI_FILE, &o->prompt_file, "FILE",
+         .help = "template of the question, with {sentence} and {labels}"},
+        {'\0', "no-counterfactual", CLI_UNFLAG, &o->counterfactual, .help = "do not ask for the edit that flips the label"},
+        {'\0', "answer-format", CLI_CHOICE, &o->format, "FORM", .choices = "auto|strict|schema|object|text",
+         .help = "how JSON is asked for"},
+        {'\0', "temperature", CLI_DOUBLE, &o->temperature, "X", .max = 2, .given = &o->temperature_given,
+         .help = "sampling temperature; openai: only sent if given"},
+        {'\0', "seed", CLI_LONG, &o->seed, "N", .max = 1e9, .help = "seed sent with each request"},
+        {'\0', "max-completion-tokens", CLI_LONG, &o->budget, "N", .min = 16, .max = 1e6,
+         .help = "most tokens of thinking and answer; counts against the rate limit"},
+        {'\0', "reasoning-effort", CLI_CHOICE, &o->effort, "LEVEL", .choices = "none|default|minimal|low|medium|high",
+         .help = "how much the model thinks (default for gpt-oss at groq: low)"},
+        {'\0', "concurrency", CLI_LONG, &o->concurrency, "N", .min = 1, .max = 1000, .help = "requests at a time"},
+        {'\0', "retries", CLI_LONG, &o->retries, "N", .max = 100, .help = "retries of a row that meets server errors"},
+        {'\0', "max-wait", CLI_DOUBLE, &o->max_wait, "SECONDS", .max = 1e6,
+         .help = "longest wait for a limit or a connection; beyond it the run ends with status 4"},
+        {'\0', "timeout", CLI_LONG, &o->timeout, "SECONDS", .min = 1, .max = 3600, .help = "longest silence of the server"},
+        {'\0', "cacert", CLI_FILE, &o->ca_file, "FILE", .help = "certificates to trust instead of the system's"},
+        {'\0', "journal", CLI_FILE, &o->journal, "FILE",
+         .help = "where answers are kept (default: distil/groq-reason.ndjson in the state folder)"},
+        {'\0', "no-journal", CLI_UNFLAG, &o->keep_journal, .help = "keep no answers"},
+        {'\0', "keep-errors", CLI_FLAG, &o->keep_errors, .help = "do not ask again for rows that failed in an earlier run"},
+        CLI_END};
+    const struct cli cli = {.tool = "groq-reason",
+                            .summary = "ask a language model for labels with reasons",
+                            .usage = "[options] [FILE]",
+                            .examples = examples,
+                            .options = table,
+                            .max_operands = 1,
+                            .features = curl_version()};
+    return cli_parse(&cli, argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+    struct run r = {.options = {.profile = "groq", .labels = "negative,positive", .format = "auto",
+                                .counterfactual = true, .keep_journal = true, .ask = -1, .seed = 1, .budget = 1024,
+                                .concurrency = 8, .retries = 5, .timeout = 60, .temperature = 0.2, .max_wait = 300}};
+    struct error err = {0};
+    int operand = parse_options(&r.options, argc, argv);
+    const struct profile *profile = profile_find(r.options.profile);
+
+    open_endpoint(&r, profile);
+    read_template(&r);
+    catch_signals();
+    open_journal_and_key(&r, profile);
+    if (lines_open(&r.lines, argv[operand], longest_line, &err) < 0 ||
+        output_open(&r.output, r.options.output, false, &err) < 0)
+        die_error(&err);
+    open_asker(&r, profile);
+    label_rows(&r);
+    return finish(&r);
+}

@@ -1,0 +1,100 @@
+/* asker.h - asks questions: the engine between rows, journal and server.
+ *
+ *     struct question *q;
+ *     asker_ask(&asker, sentence, len, &q, &err);     // from the journal, or joined to one under way, or queued
+ *     while (!q->done && !asker.stop_status)
+ *         asker_work(&asker, fds, n_fds, seconds, &err);
+ *     ... q->teacher ...
+ *     asker_release(&asker, q);
+ *
+ * A question is one distinct sentence; rows with the same sentence share it. Answers go to the journal before anybody sees
+ * them. Failures of a row end its question; failures of the run set stop_status, and then nothing more is sent, while what
+ * is under way can still be waited for.
+ */
+#ifndef TEACHER_ASKER_H
+#define TEACHER_ASKER_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/rng.h"
+#include "teacher/gate.h"
+#include "teacher/http.h"
+#include "teacher/journal.h"
+#include "teacher/prompt.h"
+#include "teacher/verdict.h"
+
+struct question {
+    bool done, failed;
+    struct buf teacher; /* the value of the row's member, once done */
+    unsigned refs;      /* rows that wait for it */
+    /* the asker's own */
+    unsigned char key[JOURNAL_KEY_SIZE];
+    struct question *same_bucket, *next;
+    char *sentence;
+    size_t len;
+    double due;
+    unsigned used[ALLOWANCES]; /* retries, by allowance */
+    unsigned rate_limited, longer; /* times; doublings of the budget */
+    enum answer_format format; /* of the request under way */
+    long reserved;
+    long attempts;
+    double seconds;
+    struct usage usage;
+};
+
+struct asker_settings {
+    struct prompt_settings prompt;
+    struct http_settings http;
+    struct journal *journal;  /* fd -1: none */
+    bool keep_errors;         /* failures in the journal count as answers */
+    bool format_fixed;        /* the answer format is the user's choice */
+    unsigned retries;         /* of ALLOW_SERVER */
+    double max_wait;          /* seconds; a longer wait ends the run */
+    const char *key_missing;  /* why nothing can be sent: no key; NULL: all is well */
+    void (*notice)(const char *text); /* something that a person should know once */
+};
+
+struct asker {
+    struct asker_settings settings;
+    struct http *http; /* opened with the first request */
+    struct gate gate;
+    enum answer_format format;
+    struct question **buckets; /* not done, by key */
+    size_t n_buckets;
+    struct question *ready, **ready_end, *delayed;
+    struct rng rng;
+    bool served;               /* the server has answered once */
+    unsigned misconfigured, offline_tries;
+    double offline_since;
+    /* results */
+    int stop_status; /* 0: goes on; else the exit status, and why: */
+    char stop_text[640];
+    uint64_t requests, questions, replayed;
+    struct usage usage;        /* of this run */
+    uint64_t usage_missing;    /* served requests that told no usage */
+    /* scratch */
+    struct buf body;
+    struct answer answer;
+    struct completion completion;
+};
+
+/* The settings must live as long as what they point to. `window` is how many questions may be open at a time, about. */
+void asker_init(struct asker *asker, const struct asker_settings *settings, size_t window);
+/* A reference to the sentence's question, given back with asker_release. -1: the journal cannot be read. */
+int asker_ask(struct asker *asker, const char *sentence, size_t len, struct question **question, struct error *err);
+void asker_release(struct asker *asker, struct question *question);
+/* Sends what may be sent, waits at most `seconds` for replies or for one of the descriptors, takes the replies in. */
+int asker_work(struct asker *asker, struct pollfd *fds, size_t n_fds, double seconds, struct error *err);
+/* Requests under way. */
+unsigned asker_under_way(const struct asker *asker);
+/* Ends the run: nothing more is sent. The first reason stands. */
+void asker_stop(struct asker *asker, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Breaks off what is under way. All questions must have been released. */
+void asker_close(struct asker *asker);
+
+#endif

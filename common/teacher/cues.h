@@ -1,0 +1,38 @@
+/* cues.h - decisive spans: where a quoted span stands in the sentence, and the spans that a reasoning quotes.
+ *
+ * A span stands in the sentence if it is there as whole words, case aside, any white space for any other; failing that,
+ * without its own outer punctuation. What is kept is the sentence's writing of it.
+ */
+#ifndef TEACHER_CUES_H
+#define TEACHER_CUES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "teacher/plain.h"
+
+enum {
+    CUES_MOST = 32,          /* kept of one answer */
+    CUE_LONGEST = 512,       /* bytes; a longer quotation is no cue */
+    CUE_POLARITY_UNKNOWN = 2
+};
+
+struct cue {
+    struct span_of_text span; /* in the sentence */
+    int polarity;             /* 1 favourable, -1 unfavourable, 0 modifier, or CUE_POLARITY_UNKNOWN */
+};
+
+struct cues {
+    struct cue list[CUES_MOST];
+    size_t n;
+};
+
+/* Finds the span's first place in the sentence. */
+bool cue_locate(struct span_of_text sentence, struct span_of_text quoted, struct span_of_text *found);
+/* Adds the span if it stands in the sentence, is not there yet and there is room. */
+void cues_add(struct cues *cues, struct span_of_text sentence, struct span_of_text quoted, int polarity);
+/* Adds what stands between quotation marks ('...', "...", and the curly ones) in the reasoning. An apostrophe inside a word
+ * opens and closes nothing; of several possible ends the last that gives a span of the sentence counts. */
+void cues_from_quotes(struct cues *cues, struct span_of_text sentence, struct span_of_text reasoning);
+
+#endif

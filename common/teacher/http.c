@@ -1,0 +1,312 @@
+/* http.c - see http.h. */
+#include "teacher/http.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <curl/curl.h>
+
+#include "base/cli.h"
+#include "base/memory.h"
+#include "teacher/span.h"
+
+static const size_t largest_reply = (size_t)16 << 20;
+static const long connect_seconds = 30;
+enum { MOST_WAITED_FOR = 4 };
+
+struct transfer {
+    CURL *easy;
+    struct buf request, reply;
+    struct http_limits limits;
+    void *context;
+    bool busy;
+    char detail[CURL_ERROR_SIZE];
+};
+
+struct http {
+    CURLM *multi;
+    const struct key *key;
+    struct curl_slist *headers, *resolve;
+    struct transfer *transfers;
+    unsigned n_transfers, busy;
+};
+
+static const struct http_limits limits_unknown = {-1, -1, -1, -1, -1, -1, -1};
+
+/* ---- callbacks ---- */
+
+static size_t on_body(char *data, size_t size, size_t n, void *user)
+{
+    struct transfer *t = user;
+    (void)size; /* always 1 */
+    if (n > largest_reply - t->reply.len)
+        return 0; /* ends the transfer with CURLE_WRITE_ERROR */
+    buf_add(&t->reply, data, n);
+    return n;
+}
+
+static double number_or_unknown(const char *text)
+{
+    char *end;
+    double value = strtod(text, &end); /* the tool never sets a locale */
+    return end > text && isfinite(value) && value >= 0 ? value : -1;
+}
+
+static void read_limit(struct http_limits *limits, const char *name, const char *value)
+{
+    const struct {
+        const char *name;
+        double *number, *span;
+    } known[] = {{"x-ratelimit-limit-requests", &limits->limit_requests, NULL},
+                 {"x-ratelimit-remaining-requests", &limits->remaining_requests, NULL},
+                 {"x-ratelimit-reset-requests", NULL, &limits->reset_requests},
+                 {"x-ratelimit-limit-tokens", &limits->limit_tokens, NULL},
+                 {"x-ratelimit-remaining-tokens", &limits->remaining_tokens, NULL},
+                 {"x-ratelimit-reset-tokens", NULL, &limits->reset_tokens}};
+    if (strcasecmp(name, "retry-after") == 0)
+        limits->retry_after = span_retry_after(value, time(NULL));
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strcasecmp(name, known[i].name) != 0)
+            continue;
+        if (known[i].number)
+            *known[i].number = number_or_unknown(value);
+        else
+            *known[i].span = span_parse(value, NULL);
+    }
+}
+
+static size_t on_header(char *data, size_t size, size_t n, void *user)
+{
+    struct transfer *t = user;
+    char line[512];
+    (void)size;
+    if (n >= 5 && strncasecmp(data, "HTTP/", 5) == 0)
+        t->limits = limits_unknown; /* another response begins (after a 100) */
+    if (n >= sizeof line)
+        return n; /* none that matters here is so long */
+    memcpy(line, data, n);
+    line[n] = '\0';
+    char *colon = strchr(line, ':');
+    if (colon) {
+        *colon = '\0';
+        char *value = colon + 1 + strspn(colon + 1, " \t");
+        value[strcspn(value, "\r\n")] = '\0';
+        read_limit(&t->limits, line, value);
+    }
+    return n;
+}
+
+/* ---- opening ---- */
+
+static CURL *make_easy(struct http *h, struct transfer *t, const struct http_settings *s)
+{
+    CURL *easy = curl_easy_init();
+    if (!easy)
+        return NULL;
+    curl_easy_setopt(easy, CURLOPT_URL, s->endpoint->url);
+    curl_easy_setopt(easy, CURLOPT_POST, 1L);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, h->headers);
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L); /* the tool ignores SIGPIPE itself */
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, t);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->detail);
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, s->timeout < connect_seconds ? s->timeout : connect_seconds);
+    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, s->timeout);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT, 10 * s->timeout);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    if (!s->endpoint->tls)
+        curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    if (h->resolve)
+        curl_easy_setopt(easy, CURLOPT_RESOLVE, h->resolve);
+    if (s->ca_file)
+        curl_easy_setopt(easy, CURLOPT_CAINFO, s->ca_file);
+    return easy;
+}
+
+/* The headers that every request has. */
+static void make_headers(struct http *h, const struct http_settings *s)
+{
+    struct buf line = {0};
+    h->headers = curl_slist_append(h->headers, "Content-Type: application/json");
+    h->headers = curl_slist_append(h->headers, "Accept: application/json");
+    h->headers = curl_slist_append(h->headers, "Expect:"); /* no waiting for 100 Continue */
+    buf_addf(&line, "User-Agent: groq-reason/%s", distil_version); /* gateways refuse requests without one */
+    h->headers = curl_slist_append(h->headers, line.data);
+    if (s->key->text) {
+        buf_reset(&line);
+        buf_addf(&line, "Authorization: Bearer %s", s->key->text);
+        h->headers = curl_slist_append(h->headers, line.data);
+        explicit_bzero(line.data, line.len);
+    }
+    buf_free(&line);
+    if (s->endpoint->resolve)
+        h->resolve = curl_slist_append(NULL, s->endpoint->resolve);
+}
+
+struct http *http_open(const struct http_settings *s, struct error *err)
+{
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0) {
+        error_set(err, STATUS_FAILURE, "libcurl cannot start");
+        return NULL;
+    }
+    struct http *h = xcalloc(1, sizeof *h);
+    h->key = s->key;
+    h->n_transfers = s->concurrency;
+    h->transfers = xcalloc(s->concurrency, sizeof *h->transfers);
+    h->multi = curl_multi_init();
+    make_headers(h, s);
+    bool complete = h->multi != NULL;
+    for (unsigned i = 0; i < h->n_transfers && complete; i++) {
+        h->transfers[i].easy = make_easy(h, &h->transfers[i], s);
+        complete = h->transfers[i].easy != NULL;
+    }
+    if (!complete) {
+        http_close(h);
+        error_set(err, STATUS_FAILURE, "libcurl cannot make %u transfers", s->concurrency);
+        return NULL;
+    }
+    curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)s->concurrency);
+    curl_multi_setopt(h->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)s->concurrency);
+    return h;
+}
+
+void http_close(struct http *h)
+{
+    if (!h)
+        return;
+    for (unsigned i = 0; i < h->n_transfers; i++) {
+        struct transfer *t = &h->transfers[i];
+        if (t->busy)
+            curl_multi_remove_handle(h->multi, t->easy);
+        curl_easy_cleanup(t->easy);
+        buf_free(&t->request);
+        buf_free(&t->reply);
+    }
+    curl_multi_cleanup(h->multi);
+    for (struct curl_slist *line = h->headers; line; line = line->next)
+        explicit_bzero(line->data, strlen(line->data)); /* the key is in one of them */
+    curl_slist_free_all(h->headers);
+    curl_slist_free_all(h->resolve);
+    free(h->transfers);
+    free(h);
+    curl_global_cleanup();
+}
+
+/* ---- working ---- */
+
+static int multi_error(CURLMcode rc, struct error *err)
+{
+    return error_set(err, STATUS_FAILURE, "libcurl: %s", curl_multi_strerror(rc));
+}
+
+int http_send(struct http *h, const char *body, size_t len, void *context, struct error *err)
+{
+    unsigned i = 0;
+    while (i < h->n_transfers && h->transfers[i].busy)
+        i++;
+    assert(i < h->n_transfers);
+    struct transfer *t = &h->transfers[i];
+    buf_reset(&t->request);
+    buf_reset(&t->reply);
+    buf_add(&t->request, body, len);
+    buf_addstr(&t->reply, "");
+    t->limits = limits_unknown;
+    t->context = context;
+    t->detail[0] = '\0';
+    curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len);
+    curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, t->request.data);
+    CURLMcode rc = curl_multi_add_handle(h->multi, t->easy);
+    if (rc)
+        return multi_error(rc, err);
+    t->busy = true;
+    h->busy++;
+    return 0;
+}
+
+unsigned http_under_way(const struct http *h)
+{
+    return h->busy;
+}
+
+int http_wait(struct http *h, struct pollfd *fds, size_t n_fds, double seconds, struct error *err)
+{
+    struct curl_waitfd extra[MOST_WAITED_FOR];
+    int running;
+    assert(n_fds <= MOST_WAITED_FOR);
+    for (size_t i = 0; i < n_fds; i++)
+        extra[i] = (struct curl_waitfd){.fd = fds[i].fd, .events = CURL_WAIT_POLLIN};
+    CURLMcode rc = curl_multi_perform(h->multi, &running); /* starts what was just added */
+    if (!rc && (unsigned)running < h->busy)
+        seconds = 0; /* something has finished */
+    if (!rc)
+        rc = curl_multi_poll(h->multi, extra, (unsigned)n_fds, (int)(fmin(seconds, 3600) * 1000), NULL);
+    if (!rc)
+        rc = curl_multi_perform(h->multi, &running);
+    for (size_t i = 0; i < n_fds; i++)
+        fds[i].revents = (short)(extra[i].revents ? POLLIN : 0);
+    return rc ? multi_error(rc, err) : 0;
+}
+
+static enum http_outcome outcome_of(const struct transfer *t, CURLcode rc)
+{
+    curl_off_t sent = 0;
+    switch (rc) {
+    case CURLE_OK:
+        return HTTP_REPLY;
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        return HTTP_NO_NAME;
+    case CURLE_COULDNT_CONNECT:
+        return HTTP_NO_CONNECT;
+    case CURLE_OPERATION_TIMEDOUT:
+        curl_easy_getinfo(t->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+        return sent > 0 ? HTTP_TIMEOUT : HTTP_NO_CONNECT;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_ISSUER_ERROR:
+        return HTTP_UNTRUSTED;
+    case CURLE_WRITE_ERROR:
+        return HTTP_TOO_LARGE;
+    default:
+        return HTTP_CUT;
+    }
+}
+
+bool http_next(struct http *h, struct http_reply *reply)
+{
+    int left;
+    CURLMsg *message;
+    do {
+        message = curl_multi_info_read(h->multi, &left);
+        if (!message)
+            return false;
+    } while (message->msg != CURLMSG_DONE);
+    CURLcode rc = message->data.result;
+    struct transfer *t = NULL;
+    curl_off_t microseconds = 0;
+    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+    *reply = (struct http_reply){.context = t->context, .outcome = outcome_of(t, rc), .limits = t->limits};
+    curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &reply->status);
+    curl_easy_getinfo(t->easy, CURLINFO_TOTAL_TIME_T, &microseconds);
+    reply->seconds = (double)microseconds * 1e-6;
+    if (rc)
+        snprintf(reply->detail, sizeof reply->detail, "%.200s", t->detail[0] ? t->detail : curl_easy_strerror(rc));
+    key_redact(h->key, t->reply.data, t->reply.len);
+    key_redact(h->key, reply->detail, strlen(reply->detail));
+    reply->body = t->reply.data;
+    reply->len = t->reply.len;
+    curl_multi_remove_handle(h->multi, t->easy);
+    t->busy = false;
+    h->busy--;
+    return true;
+}

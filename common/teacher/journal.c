@@ -1,0 +1,295 @@
+/* journal.c - see journal.h. */
+#include "teacher/journal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/memory.h"
+#include "base/progress.h"
+#include "wire/lines.h"
+
+static const char header[] = "{\"journal\":\"groq-reason\",\"version\":1}\n";
+static const size_t longest_line = (size_t)64 << 20;
+enum { SYNC_LINES = 64 };
+static const double sync_seconds = 1;
+
+void journal_key_hex(const unsigned char key[JOURNAL_KEY_SIZE], char out[2 * JOURNAL_KEY_SIZE + 1])
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < JOURNAL_KEY_SIZE; i++) {
+        out[2 * i] = digits[key[i] >> 4];
+        out[2 * i + 1] = digits[key[i] & 15];
+    }
+    out[2 * JOURNAL_KEY_SIZE] = '\0';
+}
+
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool read_key(const struct json_node *node, unsigned char key[JOURNAL_KEY_SIZE])
+{
+    if (!node || node->type != JSON_STRING || node->len != 2 * JOURNAL_KEY_SIZE)
+        return false;
+    for (size_t i = 0; i < JOURNAL_KEY_SIZE; i++) {
+        int high = hex_digit(node->text[2 * i]), low = hex_digit(node->text[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return false;
+        key[i] = (unsigned char)(high << 4 | low);
+    }
+    return true;
+}
+
+/* ---- the index ---- */
+
+/* The key's slot, or the free one where it belongs. A key is a hash already. */
+static struct journal_entry *find_slot(struct journal_entry *slots, size_t n_slots, const unsigned char *key)
+{
+    uint64_t hash;
+    memcpy(&hash, key, sizeof hash);
+    size_t i = hash & (n_slots - 1);
+    while (slots[i].len && memcmp(slots[i].key, key, JOURNAL_KEY_SIZE) != 0)
+        i = (i + 1) & (n_slots - 1);
+    return &slots[i];
+}
+
+static void grow(struct journal *j)
+{
+    size_t n_slots = j->n_slots ? 2 * j->n_slots : 1024;
+    struct journal_entry *slots = xcalloc(n_slots, sizeof *slots);
+    for (size_t i = 0; i < j->n_slots; i++) {
+        if (j->slots[i].len)
+            *find_slot(slots, n_slots, j->slots[i].key) = j->slots[i];
+    }
+    free(j->slots);
+    j->slots = slots;
+    j->n_slots = n_slots;
+}
+
+/* A later entry of a key replaces an earlier one, except that no failure replaces an answer. */
+static void index_add(struct journal *j, const struct journal_entry *entry)
+{
+    if (2 * (j->n_entries + 1) > j->n_slots)
+        grow(j);
+    struct journal_entry *slot = find_slot(j->slots, j->n_slots, entry->key);
+    if (slot->len && entry->failed && !slot->failed)
+        return;
+    j->n_entries += slot->len == 0;
+    *slot = *entry;
+}
+
+/* ---- opening ---- */
+
+static int refuse_foreign(const struct journal *j, struct error *err)
+{
+    return error_set(err, STATUS_USAGE, "%s: not a journal of groq-reason; give --journal another file", j->path);
+}
+
+/* Indexes the whole lines and finds where the last of them ends. */
+static int read_index(struct journal *j, struct error *err)
+{
+    struct lines lines = {.in = {.fd = j->fd, .name = xstrdup(j->path)}, .longest = longest_line};
+    const char *line;
+    size_t len;
+    uint64_t offset = 0;
+    int got;
+    while ((got = lines_next(&lines, &line, &len, err)) > 0) {
+        struct journal_entry entry = {.offset = offset, .len = (uint32_t)len};
+        if (offset + len == j->size) { /* no \n: a torn line, or the beginning of a header */
+            if (offset == 0 && (len >= sizeof header || memcmp(line, header, len) != 0))
+                got = refuse_foreign(j, err);
+            break;
+        }
+        offset += len + 1;
+        if (lines.number == 1) {
+            if (len + 1 != sizeof header - 1 || memcmp(line, header, len) != 0) {
+                got = refuse_foreign(j, err);
+                break;
+            }
+            continue;
+        }
+        struct record record;
+        if (json_parse(&j->doc, line, len, NULL) < 0 ||
+            !read_key(json_member(&j->doc, json_root(&j->doc), "key"), entry.key) || !record_read(&record, &j->doc)) {
+            j->unusable++;
+            continue;
+        }
+        entry.failed = !record.ok;
+        index_add(j, &entry);
+    }
+    lines_close(&lines);
+    if (got < 0)
+        return -1;
+    if (offset < j->size && !j->read_only && ftruncate(j->fd, (off_t)offset) < 0)
+        return error_set(err, STATUS_FAILURE, "%s: cannot cut the torn line at its end: %s", j->path, strerror(errno));
+    j->size = offset;
+    return 0;
+}
+
+/* The folder that the file is in; freed by the caller. */
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? xmemdup0(path, slash == path ? 1 : (size_t)(slash - path)) : xstrdup(".");
+}
+
+static int make_folders(const char *path, struct error *err)
+{
+    char *folder = folder_of(path);
+    int result = folder_make(folder, err);
+    free(folder);
+    return result;
+}
+
+/* A new file: its first line, and its name safe on the disk. */
+static int begin_file(struct journal *j, struct error *err)
+{
+    char *folder = folder_of(j->path);
+    int result = write_full(j->fd, header, sizeof header - 1, j->path, err);
+    if (result == 0)
+        result = folder_sync(folder, err);
+    j->size = sizeof header - 1;
+    free(folder);
+    return result;
+}
+
+static int open_file(struct journal *j, struct error *err)
+{
+    struct stat st;
+    if (stat(j->path, &st) < 0 && errno == ENOENT && make_folders(j->path, err) < 0)
+        return -1;
+    /* O_NONBLOCK: a FIFO must be refused, not waited for. */
+    j->fd = open(j->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0600);
+    if (j->fd < 0 && (errno == EACCES || errno == EROFS || errno == EPERM)) {
+        j->fd = open(j->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        j->read_only = true;
+    }
+    if (j->fd < 0 && (errno == EISDIR || errno == ENXIO))
+        return error_set(err, STATUS_USAGE, "%s: a journal must be a regular file", j->path);
+    if (j->fd < 0 || fstat(j->fd, &st) < 0)
+        return error_set(err, STATUS_FAILURE, "%s: %s", j->path, strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return error_set(err, STATUS_USAGE, "%s: a journal must be a regular file", j->path);
+    if (flock(j->fd, (j->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) < 0) {
+        if (errno == EWOULDBLOCK)
+            return error_set(err, STATUS_FAILURE, "%s: another run is using this journal; wait for it or give --journal "
+                             "another file", j->path);
+        return error_set(err, STATUS_FAILURE, "%s: cannot be locked: %s", j->path, strerror(errno));
+    }
+    if (fstat(j->fd, &st) < 0) /* its size now that nobody else writes */
+        return error_set(err, STATUS_FAILURE, "%s: %s", j->path, strerror(errno));
+    j->size = (uint64_t)st.st_size;
+    return 0;
+}
+
+int journal_open(struct journal *j, const char *path, struct error *err)
+{
+    *j = (struct journal){.fd = -1, .path = xstrdup(path), .last_sync = monotonic_seconds()};
+    grow(j);
+    if (open_file(j, err) == 0 && read_index(j, err) == 0) {
+        if (j->size > 0 || j->read_only || begin_file(j, err) == 0)
+            return 0;
+    }
+    if (j->fd >= 0)
+        close(j->fd);
+    j->fd = -1;
+    journal_free(j);
+    return -1;
+}
+
+/* ---- reading and writing ---- */
+
+int journal_find(struct journal *j, const unsigned char key[JOURNAL_KEY_SIZE], bool failures_too, struct record *record,
+                 struct error *err)
+{
+    if (j->fd < 0)
+        return 0;
+    const struct journal_entry *entry = find_slot(j->slots, j->n_slots, key);
+    if (entry->len == 0 || (entry->failed && !entry->this_run && !failures_too))
+        return 0;
+    buf_reset(&j->line);
+    buf_reserve(&j->line, entry->len);
+    size_t got = 0;
+    while (got < entry->len) {
+        ssize_t n = pread(j->fd, j->line.data + got, entry->len - got, (off_t)(entry->offset + got));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return error_set(err, STATUS_FAILURE, "%s: %s", j->path, n < 0 ? strerror(errno) : "the file was cut meanwhile");
+        got += (size_t)n;
+    }
+    unsigned char found[JOURNAL_KEY_SIZE];
+    if (json_parse(&j->doc, j->line.data, got, NULL) < 0 ||
+        !read_key(json_member(&j->doc, json_root(&j->doc), "key"), found) || memcmp(found, key, sizeof found) != 0 ||
+        !record_read(record, &j->doc))
+        return error_set(err, STATUS_FAILURE, "%s: the file was changed while it was in use", j->path);
+    return 1;
+}
+
+int journal_append(struct journal *j, const unsigned char key[JOURNAL_KEY_SIZE], const struct record *record,
+                   struct error *err)
+{
+    char hex[2 * JOURNAL_KEY_SIZE + 1];
+    if (j->fd < 0)
+        return 0;
+    assert(!j->read_only);
+    journal_key_hex(key, hex);
+    buf_reset(&j->line);
+    record_write(&j->line, hex, record);
+    buf_addch(&j->line, '\n');
+    if (write_full(j->fd, j->line.data, j->line.len, j->path, err) < 0) {
+        if (ftruncate(j->fd, (off_t)j->size) < 0) {
+            /* The next run cuts the torn line off. */
+        }
+        return -1;
+    }
+    struct journal_entry entry = {
+        .offset = j->size, .len = (uint32_t)(j->line.len - 1), .failed = !record->ok, .this_run = true};
+    memcpy(entry.key, key, sizeof entry.key);
+    index_add(j, &entry);
+    j->size += j->line.len;
+    j->unsynced++;
+    j->written = true;
+    return journal_sync(j, false, err);
+}
+
+int journal_sync(struct journal *j, bool now, struct error *err)
+{
+    if (j->fd < 0 || j->unsynced == 0)
+        return 0;
+    if (!now && j->unsynced < SYNC_LINES && monotonic_seconds() - j->last_sync < sync_seconds)
+        return 0;
+    if (fdatasync(j->fd) < 0)
+        return error_set(err, STATUS_FAILURE, "%s: %s", j->path, strerror(errno));
+    j->unsynced = 0;
+    j->last_sync = monotonic_seconds();
+    return 0;
+}
+
+int journal_close(struct journal *j, struct error *err)
+{
+    int result = journal_sync(j, true, err);
+    if (j->fd >= 0 && close(j->fd) < 0 && result == 0)
+        result = error_set(err, STATUS_FAILURE, "%s: %s", j->path, strerror(errno));
+    j->fd = -1;
+    return result;
+}
+
+void journal_free(struct journal *j)
+{
+    if (j->fd >= 0)
+        close(j->fd);
+    free(j->path);
+    free(j->slots);
+    buf_free(&j->line);
+    json_free(&j->doc);
+    *j = (struct journal){.fd = -1};
+}
