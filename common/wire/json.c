@@ -3,13 +3,11 @@
  * yajl reports tokens but not where they stand. Inside a callback yajl_get_bytes_consumed is the end of the token just
  * read; its beginning is the first byte after the token before it that is neither white space, comma nor colon.
  * What yajl lets pass is refused here: UTF-8 that is not strict, lone surrogate escapes, keys given twice, endless
- * nesting. Writing is in json_write.c. The decimal point of strtod is that of the C locale: no tool calls setlocale.
+ * nesting. Looking things up is in json_get.c, writing in json_write.c.
  */
 #include "wire/json.h"
 
 #include <assert.h>
-#include <limits.h>
-#include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +16,9 @@
 
 #include "base/memory.h"
 #include "base/utf8.h"
+#include "wire/json_members.h"
 
-enum { MAX_LEVELS = 128, FEW_MEMBERS = 8, SHOWN_KEY = 60 };
+enum { MAX_LEVELS = 128, SHOWN_KEY = 60 };
 static const size_t no_position = SIZE_MAX;
 
 /* yajl's memory: taken in order, never given back singly, all at once at the next parse. So a parse allocates nothing
@@ -31,31 +30,20 @@ struct arena {
     size_t n_overflow, overflow_size;
 };
 
-/* All members of all objects by parent and key. Slots of an earlier parse are empty: they carry an old generation. */
-struct member_slot {
-    uint32_t generation, parent, node;
-};
-struct member_table {
-    struct member_slot *slots;
-    size_t cap, used; /* cap: 0 or a power of two */
-    uint32_t generation;
-    uint64_t seed;
-};
-
 struct parser {
+    struct member_table members; /* first: doc->private_state is read as one by json_member */
     struct json *doc;
     struct error *err;
     yajl_handle yajl;
     struct arena arena;
-    struct member_table members;
     struct {
         uint32_t node, last; /* the container and its latest child, 0: none yet */
     } open[MAX_LEVELS];
     size_t levels;
-    size_t last_end;     /* of the token before */
-    bool at_finish;      /* yajl_complete_parse is running: a number that ends the text is reported there */
-    bool failed;         /* err is set */
-    const char *key;     /* of the value that comes next */
+    size_t last_end; /* of the token before */
+    bool at_finish;  /* yajl_complete_parse is running: a number that ends the text is reported there */
+    bool failed;     /* err is set */
+    const char *key; /* of the value that comes next */
     size_t key_len, key_begin;
 };
 
@@ -118,62 +106,6 @@ static void arena_free(struct arena *a)
     arena_reset(a);
     free(a->block);
     free(a->overflow);
-}
-
-/* ---- members by parent and key ---- */
-
-static uint64_t hash_key(uint64_t seed, uint32_t parent, const char *key, size_t len)
-{
-    const uint64_t k = 0x9E3779B97F4A7C15u;
-    uint64_t h = (seed ^ parent) * k ^ len;
-    while (len > 0) {
-        uint64_t word = 0;
-        size_t n = len < sizeof word ? len : sizeof word;
-        memcpy(&word, key, n);
-        h = (h ^ word) * k;
-        h ^= h >> 29;
-        key += n;
-        len -= n;
-    }
-    return h ^ h >> 32;
-}
-
-/* The slot that holds the member, or the empty one where it belongs. */
-static struct member_slot *find_slot(const struct member_table *t, const struct json_node *nodes, uint32_t parent,
-                                     const char *key, size_t len)
-{
-    size_t i = hash_key(t->seed, parent, key, len) & (t->cap - 1);
-    for (;; i = (i + 1) & (t->cap - 1)) {
-        struct member_slot *s = &t->slots[i];
-        if (s->generation != t->generation)
-            return s;
-        const struct json_node *n = &nodes[s->node];
-        if (s->parent == parent && n->key_len == len && memcmp(n->key, key, len) == 0)
-            return s;
-    }
-}
-
-static void grow_members(struct member_table *t, const struct json_node *nodes)
-{
-    struct member_table larger = *t;
-    larger.cap = t->cap ? 2 * t->cap : 64;
-    larger.slots = xcalloc(larger.cap, sizeof *larger.slots);
-    for (size_t i = 0; i < t->cap; i++) {
-        const struct member_slot *s = &t->slots[i];
-        if (s->generation == t->generation)
-            *find_slot(&larger, nodes, s->parent, nodes[s->node].key, nodes[s->node].key_len) = *s;
-    }
-    free(t->slots);
-    *t = larger;
-}
-
-static void forget_members(struct member_table *t)
-{
-    t->used = 0;
-    if (++t->generation == 0) {
-        memset(t->slots, 0, t->cap * sizeof *t->slots);
-        t->generation = 1;
-    }
 }
 
 /* ---- callbacks ---- */
@@ -272,8 +204,8 @@ static struct json_node *add_node(struct parser *p, enum json_type type)
         p->open[p->levels - 1].last = index;
         if (node->key) {
             if (2 * (p->members.used + 1) > p->members.cap)
-                grow_members(&p->members, doc->nodes);
-            *find_slot(&p->members, doc->nodes, parent, node->key, node->key_len) =
+                member_table_grow(&p->members, doc->nodes);
+            *member_find(&p->members, doc->nodes, parent, node->key, node->key_len) =
                 (struct member_slot){p->members.generation, parent, index};
             p->members.used++;
         }
@@ -328,7 +260,8 @@ static int on_key(void *context, const unsigned char *text, size_t len)
     if (lone != no_position)
         return fail_at(p, lone, "half of a surrogate pair");
     const struct member_table *t = &p->members;
-    if (t->cap && find_slot(t, p->doc->nodes, p->open[p->levels - 1].node, p->key, len)->generation == t->generation) {
+    if (t->cap &&
+        member_find(t, p->doc->nodes, p->open[p->levels - 1].node, p->key, len)->generation == t->generation) {
         p->failed = true;
         error_set(p->err, STATUS_FAILURE, "not valid JSON at byte %zu: the key \"%.*s\" is there twice",
                   p->key_begin + 1, SHOWN_KEY, p->key);
@@ -463,7 +396,7 @@ int json_parse(struct json *doc, const char *text, size_t len, struct error *err
     doc->n_nodes = 0;
     buf_reset(&doc->strings);
     arena_reset(&p->arena);
-    forget_members(&p->members);
+    member_table_reset(&p->members);
     p->doc = doc;
     p->err = err;
     p->levels = p->last_end = 0;
@@ -503,125 +436,4 @@ void json_free(struct json *doc)
     free(doc->nodes);
     buf_free(&doc->strings);
     *doc = (struct json){0};
-}
-
-/* ---- access ---- */
-
-const struct json_node *json_root(const struct json *doc)
-{
-    return doc->n_nodes ? &doc->nodes[0] : NULL;
-}
-
-const struct json_node *json_first(const struct json *doc, const struct json_node *node)
-{
-    (void)doc;
-    return node && node->count ? node + 1 : NULL;
-}
-
-const struct json_node *json_next(const struct json *doc, const struct json_node *node)
-{
-    return node && node->next ? &doc->nodes[node->next] : NULL;
-}
-
-const struct json_node *json_member(const struct json *doc, const struct json_node *node, const char *key)
-{
-    if (!node || node->type != JSON_OBJECT || !node->count)
-        return NULL;
-    size_t len = strlen(key);
-    if (node->count > FEW_MEMBERS) {
-        const struct member_table *t = &((const struct parser *)doc->private_state)->members;
-        const struct member_slot *s = find_slot(t, doc->nodes, (uint32_t)(node - doc->nodes), key, len);
-        return s->generation == t->generation ? &doc->nodes[s->node] : NULL;
-    }
-    for (const struct json_node *n = json_first(doc, node); n; n = json_next(doc, n)) {
-        if (n->key_len == len && memcmp(n->key, key, len) == 0)
-            return n;
-    }
-    return NULL;
-}
-
-const char *json_type_name(enum json_type type)
-{
-    static const char *const names[] = {"null", "false", "true", "number", "string", "array", "object"};
-    return names[type];
-}
-
-bool json_is(const struct json_node *node, const char *text)
-{
-    return node && node->type == JSON_STRING && node->len == strlen(text) && memcmp(node->text, text, node->len) == 0;
-}
-
-bool json_get_bool(const struct json_node *node, bool *value)
-{
-    if (!node || (node->type != JSON_TRUE && node->type != JSON_FALSE))
-        return false;
-    *value = node->type == JSON_TRUE;
-    return true;
-}
-
-bool json_get_double(const struct json_node *node, double *value)
-{
-    if (!node || node->type != JSON_NUMBER)
-        return false;
-    char *end;
-    double x = strtod(node->text, &end);
-    if (end != node->text + node->len || !isfinite(x))
-        return false;
-    *value = x;
-    return true;
-}
-
-/* The exponent after e, held within +-100000000: no text is long enough to need more. */
-static long read_exponent(const char *digits)
-{
-    long limit = 100000000, exponent = strtol(digits, NULL, 10);
-    return exponent > limit ? limit : exponent < -limit ? -limit : exponent;
-}
-
-/* Exact, without going through a double: the digits without the point, times ten to the power of `scale`. */
-bool json_get_long(const struct json_node *node, long long *value)
-{
-    if (!node || node->type != JSON_NUMBER)
-        return false;
-    const char *c = node->text;
-    bool negative = *c == '-', fraction = false;
-    long long sum = 0; /* kept negative: its range is larger by one */
-    long scale = 0;
-    long zeros = 0; /* digits 0 that were read but not yet multiplied in: they may be the end of a fraction */
-
-    for (c += negative; *c && *c != 'e' && *c != 'E'; c++) {
-        if (*c == '.') {
-            fraction = true;
-            continue;
-        }
-        scale -= fraction;
-        if (*c == '0') {
-            zeros++;
-            continue;
-        }
-        for (; zeros >= 0; zeros--) {
-            if (sum && __builtin_mul_overflow(sum, 10, &sum))
-                return false;
-        }
-        if (__builtin_sub_overflow(sum, *c - '0', &sum))
-            return false;
-        zeros = 0;
-    }
-    scale += zeros;
-    if (*c)
-        scale += read_exponent(c + 1);
-    if (sum == 0) {
-        *value = 0;
-        return true;
-    }
-    if (scale < 0)
-        return false;
-    for (; scale > 0; scale--) {
-        if (__builtin_mul_overflow(sum, 10, &sum))
-            return false;
-    }
-    if (!negative && sum == LLONG_MIN)
-        return false;
-    *value = negative ? sum : -sum;
-    return true;
 }

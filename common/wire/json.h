@@ -44,8 +44,8 @@ struct json {
     void *private_state;
 };
 
-/* One JSON value, with white space around it allowed. Errors are STATUS_FAILURE and name the byte offset and what is
- * wrong there. */
+/* One JSON value, with white space around it allowed. Errors are STATUS_FAILURE: "not valid JSON at byte 17: what is
+ * wrong there", where the first byte is byte 1. After an error the doc has no root. */
 int json_parse(struct json *doc, const char *text, size_t len, struct error *err);
 void json_free(struct json *doc);
 
@@ -64,8 +64,9 @@ bool json_get_double(const struct json_node *node, double *value);
 bool json_get_bool(const struct json_node *node, bool *value);
 
 /* Appends the source object without its member `name` (if it has one) and with "name":value as its last member, all
- * other bytes between the braces untouched. The root must be an object. value NULL: only removes. */
-void json_replace_member(struct buf *out, const struct json *doc, const char *name, const char *value, size_t value_len);
+ * other bytes from brace to brace untouched. The root must be an object. value NULL: only removes. */
+void json_replace_member(struct buf *out, const struct json *doc, const char *name, const char *value,
+                         size_t value_len);
 
 /* Writing. Strings: quotes, backslashes and control bytes are escaped, all else stays UTF-8. Numbers: the shortest text
  * that reads back to the same value; not finite is a programming mistake (assert). */

@@ -1,4 +1,4 @@
-/* lines.c - see lines.h. The buffer holds data[begin..end); it grows for a long line and moves only a line's beginning. */
+/* lines.c - see lines.h. The buffer holds data[begin..end), grows for a long line and moves only a line's beginning. */
 #include "wire/lines.h"
 
 #include <errno.h>

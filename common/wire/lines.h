@@ -24,10 +24,10 @@ struct lines {
 
 /* path NULL or "-": stdin. longest 0: 1 GiB. */
 int lines_open(struct lines *l, const char *path, size_t longest, struct error *err);
-/* 1: a line, valid until the next call; 0: the end; -1: failure, the text names file and line. */
+/* 1: a line, valid until the next lines_next or lines_peek; 0: the end; -1: failure, the text names file and line. */
 int lines_next(struct lines *l, const char **line, size_t *len, struct error *err);
-/* True where lines_next would return without waiting for the input (a whole line is buffered, the input has ended or
- * has bytes ready). A tool flushes its output before it waits. */
+/* True where lines_next would return without waiting for the input: a whole line is there, or the input has ended. A
+ * part of a line is taken in as well; the line returned last stays valid. A tool flushes its output before it waits. */
 bool lines_ready(struct lines *l);
 /* The first bytes of the input without consuming them, at most `want` (less only at the end of the input). Before the
  * first lines_next; for sniffing a format. */

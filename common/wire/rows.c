@@ -80,7 +80,8 @@ static void column_reset(struct column *c)
         buf_add(&c->offsets, &zero, sizeof zero);
 }
 
-struct column *rows_column(struct rows *rows, const char *name, enum st_dtype dtype, enum column_kind kind, size_t width)
+struct column *rows_column(struct rows *rows, const char *name, enum st_dtype dtype, enum column_kind kind,
+                           size_t width)
 {
     struct column *c = rows_find(rows, name);
     if (c) {

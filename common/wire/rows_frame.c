@@ -49,7 +49,8 @@ static int read_offsets(struct column *c, const struct st_tensor *t, size_t elem
     if (t->dtype != ST_I32 || t->rank != 1)
         return tensor_error(err, t->name, "is not I32 of one dimension");
     if (t->elements != n + 1)
-        return error_set(err, STATUS_FAILURE, "tensor \"%.80s\": %zu offsets, %zu expected", t->name, t->elements, n + 1);
+        return error_set(err, STATUS_FAILURE, "tensor \"%.80s\": %zu offsets, %zu expected", t->name, t->elements,
+                         n + 1);
     const int32_t *offsets = t->data;
     if (offsets[0] != 0)
         return tensor_error(err, t->name, "does not start with 0");
@@ -71,7 +72,8 @@ static int read_offsets(struct column *c, const struct st_tensor *t, size_t elem
 
 /* What a tensor is a value of. An unknown one is told by its first dimension; where rows and tokens are equally many,
  * by what it was before. */
-static bool find_kind(const struct rows *rows, const struct st_tensor *t, size_t n, size_t tokens, enum column_kind *kind)
+static bool find_kind(const struct rows *rows, const struct st_tensor *t, size_t n, size_t tokens,
+                      enum column_kind *kind)
 {
     const struct known_column *k = known_column(t->name);
     const struct column *before = rows_find(rows, t->name);
@@ -157,14 +159,15 @@ static int read_column(struct rows *rows, const struct st_frame *frame, const st
     enum column_kind kind = COLUMN_LIST;
 
     if (is_offsets(t->name))
-        return find_partner(frame, t->name, "offsets", "ids") ? 0 : tensor_error(err, t->name, "the ids to it are missing");
+        return find_partner(frame, t->name, "offsets", "ids") ? 0 : tensor_error(err, t->name, "its ids are missing");
     if (k && check_known(k, t, err) < 0)
         return -1;
     if (offsets ? t->rank == 0 : !find_kind(rows, t, n, tokens, &kind))
-        return error_set(err, STATUS_FAILURE, "tensor \"%.80s\": its first dimension is neither the %zu rows nor the %zu "
-                         "tokens", t->name, n, tokens);
+        return error_set(err, STATUS_FAILURE,
+                         "tensor \"%.80s\": its first dimension is neither the %zu rows nor the %zu tokens", t->name, n,
+                         tokens);
     if (k && k->kind == COLUMN_LIST && !offsets)
-        return tensor_error(err, t->name, "the offsets to it are missing");
+        return tensor_error(err, t->name, "its offsets are missing");
 
     struct column *c = fresh_column(rows, t, kind);
     if (t->size)

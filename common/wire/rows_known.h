@@ -1,4 +1,5 @@
-/* rows_known.h - the columns that distil-stream(5) defines; shared by rows.c and rows_frame.c, no interface for others. */
+/* rows_known.h - the columns that distil-stream(5) defines; shared by rows.c and rows_frame.c, no interface for others.
+ */
 #ifndef WIRE_ROWS_KNOWN_H
 #define WIRE_ROWS_KNOWN_H
 

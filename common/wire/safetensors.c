@@ -16,10 +16,10 @@ static const struct {
     const char *name;
     size_t size;
 } dtypes[ST_DTYPES] = {
-    [ST_BOOL] = {"BOOL", 1}, [ST_U8] = {"U8", 1},           [ST_I8] = {"I8", 1},   [ST_F8_E4M3] = {"F8_E4M3", 1},
-    [ST_F8_E5M2] = {"F8_E5M2", 1}, [ST_U16] = {"U16", 2},   [ST_I16] = {"I16", 2}, [ST_F16] = {"F16", 2},
-    [ST_BF16] = {"BF16", 2}, [ST_U32] = {"U32", 4},         [ST_I32] = {"I32", 4}, [ST_F32] = {"F32", 4},
-    [ST_U64] = {"U64", 8},   [ST_I64] = {"I64", 8},         [ST_F64] = {"F64", 8},
+    [ST_BOOL] = {"BOOL", 1},       [ST_U8] = {"U8", 1},   [ST_I8] = {"I8", 1},   [ST_F8_E4M3] = {"F8_E4M3", 1},
+    [ST_F8_E5M2] = {"F8_E5M2", 1}, [ST_U16] = {"U16", 2}, [ST_I16] = {"I16", 2}, [ST_F16] = {"F16", 2},
+    [ST_BF16] = {"BF16", 2},       [ST_U32] = {"U32", 4}, [ST_I32] = {"I32", 4}, [ST_F32] = {"F32", 4},
+    [ST_U64] = {"U64", 8},         [ST_I64] = {"I64", 8}, [ST_F64] = {"F64", 8},
 };
 
 const char *st_dtype_name(enum st_dtype dtype)
@@ -159,8 +159,9 @@ static int read_tensor(struct st_tensor *t, const struct json *doc, const struct
         !read_size(json_next(doc, first), &end) || begin > end || end > SIZE_MAX)
         return tensor_error(err, where, t->name, "data_offsets is not [begin, end]");
     if (end - begin != t->size)
-        return error_set(err, STATUS_FAILURE, "%s: tensor \"%.*s\": shape and dtype need %zu bytes, data_offsets give %llu",
-                         where, shown(t->name), t->name, t->size, (unsigned long long)(end - begin));
+        return error_set(err, STATUS_FAILURE,
+                         "%s: tensor \"%.*s\": shape and dtype need %zu bytes, data_offsets give %llu", where,
+                         shown(t->name), t->name, t->size, (unsigned long long)(end - begin));
     t->data = (const void *)(uintptr_t)begin;
     return 0;
 }

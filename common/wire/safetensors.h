@@ -2,8 +2,9 @@
  *
  * Format: 8 bytes little-endian header length N, N bytes JSON, then the tensors' data without gaps. See
  * https://github.com/huggingface/safetensors (README, "Format"). Everything is checked before memory is taken: header
- * at most 1 MiB in a stream and 100 MiB in a file, no duplicate keys, offsets that cover the data exactly without overlap or gap,
- * shape x dtype = range, all products checked for overflow.
+ * at most 1 MiB in a stream and 100 MiB in a file, no duplicate keys, offsets that cover the data exactly without
+ * overlap or gap, shape x dtype = range, all products checked for overflow. A tensor's data is always aligned to its
+ * dtype's size: where a foreign writer left it otherwise, it is copied.
  */
 #ifndef WIRE_SAFETENSORS_H
 #define WIRE_SAFETENSORS_H

@@ -28,11 +28,11 @@ static uint64_t read_prefix(const void *bytes)
 /* Memory for `size` bytes of data, the contents of the old being lost. Not xaligned, which would fill it first. */
 static int reserve_data(struct st_frame *frame, size_t size, const char *where, struct error *err)
 {
-    if (size <= frame->data_capacity)
+    if (frame->data && size <= frame->data_capacity)
         return 0;
     free(frame->data);
     frame->data_capacity = 0;
-    size_t capacity = size > SIZE_MAX - ALIGNMENT ? 0 : (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    size_t capacity = size > SIZE_MAX - ALIGNMENT ? 0 : (size / ALIGNMENT + 1) * ALIGNMENT; /* never none */
     frame->data = capacity ? aligned_alloc(ALIGNMENT, capacity) : NULL;
     if (!frame->data)
         return error_set(err, STATUS_FAILURE, "%s: no memory for %zu bytes of data", where, size);
@@ -194,7 +194,7 @@ static int map_frame(struct st_frame *frame, const char *path, struct error *err
     const char *file = frame->mapping;
     uint64_t n = read_prefix(file);
     size_t rest = frame->mapping_size - PREFIX, size;
-    if (frame->mapping_size > 8 && memcmp(file, "version ", 8) == 0 && memmem(file, rest < 200 ? rest : 200, "git-lfs", 7))
+    if (memcmp(file, "version ", PREFIX) == 0 && memmem(file, rest < 200 ? rest : 200, "git-lfs", 7))
         return error_set(err, STATUS_FAILURE, "%s: a pointer of Git LFS, not the file itself; run git lfs pull", path);
     if (n > file_header_cap)
         return error_set(err, STATUS_FAILURE, "%s: not safetensors: a header of %llu bytes, more than %zu", path,

@@ -77,7 +77,8 @@ static void describe_offsets(struct st_tensor *t, const struct column *c, size_t
     int32_t *offsets = xmalloc_array(n + 1, sizeof *offsets);
     for (size_t i = 0; i <= n; i++)
         offsets[i] = (int32_t)column_offsets(c)[i];
-    *t = (struct st_tensor){.name = offsets_name(c->name), .dtype = ST_I32, .rank = 1, .shape = {n + 1}, .data = offsets};
+    *t = (struct st_tensor){
+        .name = offsets_name(c->name), .dtype = ST_I32, .rank = 1, .shape = {n + 1}, .data = offsets};
 }
 
 /* A batch must be one that every reader takes. */

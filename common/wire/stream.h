@@ -1,4 +1,4 @@
-/* stream.h - the token stream between wp-tokenize, bert-train and bert-infer: head, batch..., end; see distil-stream(5).
+/* stream.h - the token stream between wp-tokenize, bert-train and bert-infer: head, batch..., end; distil-stream(5).
  *
  * The reader checks what the frames owe each other: a head first, seq without gap from 0, an end frame whose totals are
  * right, nothing after it. The frame size is transport only and must not change any result.

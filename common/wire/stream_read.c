@@ -71,12 +71,13 @@ static int read_head(struct stream_reader *r, struct error *err)
     uint64_t max_len;
 
     if (!kind)
-        return error_set(err, STATUS_FAILURE, "%s: safetensors, but no token stream: the first frame has no kind", name);
+        return error_set(err, STATUS_FAILURE, "%s: safetensors, but no token stream: the first frame has no kind",
+                         name);
     if (!is(kind, "head"))
         return error_set(err, STATUS_FAILURE, "%s: the first frame is of kind %.40s, not head", name, kind);
     if (!is(schema, STREAM_SCHEMA))
-        return error_set(err, STATUS_FAILURE, "%s: schema %.40s, this version reads %s", name, schema ? schema : "missing",
-                         STREAM_SCHEMA);
+        return error_set(err, STATUS_FAILURE, "%s: schema %.40s, this version reads %s", name,
+                         schema ? schema : "missing", STREAM_SCHEMA);
     if (f->n_tensors)
         return error_set(err, STATUS_FAILURE, "%s: head frame: it holds tensors", name);
     if (!sha256 || strlen(sha256) != 64 || strspn(sha256, "0123456789abcdef") != 64)
@@ -97,7 +98,8 @@ static int begin(struct stream_reader *r, struct error *err)
 {
     int rc = st_read_ahead(&r->frame, &r->in, &r->ahead, r->in.name, STREAM_DATA_CAP, err);
     if (rc == 0)
-        rc = error_set(err, STATUS_FAILURE, "%s: empty input: stream ended early; an upstream stage failed", r->in.name);
+        rc =
+            error_set(err, STATUS_FAILURE, "%s: empty input: stream ended early; an upstream stage failed", r->in.name);
     else if (rc == ST_CUT)
         rc = ended_early(r, err);
     if (rc < 0 || read_head(r, err) < 0) {
@@ -177,7 +179,8 @@ int stream_next(struct stream_reader *r, struct rows *rows, struct error *err)
     else if (rc > 0 && is(kind, "end"))
         rc = read_end(r, where.data, err);
     else if (rc > 0)
-        rc = error_set(err, STATUS_FAILURE, "%s: kind %.40s, neither batch nor end", where.data, kind ? kind : "missing");
+        rc = error_set(err, STATUS_FAILURE, "%s: kind %.40s, neither batch nor end", where.data,
+                       kind ? kind : "missing");
     if (rc <= 0)
         rows_reset(rows);
     buf_free(&where);

@@ -36,8 +36,9 @@ static void refused(const char *text, size_t len, const char *message)
 
 static void test_values(void)
 {
-    static const char text[] = " {\"idx\": 17, \"sentence\":\"a \\\"b\\\" \\u00e9\\ud83d\\ude00\\u0000z\",\n\t\"label\" :-1.5e1,"
-                               "\"deep\":[[], {}, [true,false , null]] , \"\":\"\"} \r\n";
+    static const char text[] =
+        " {\"idx\": 17, \"sentence\":\"a \\\"b\\\" \\u00e9\\ud83d\\ude00\\u0000z\",\n\t\"label\" :-1.5e1,"
+        "\"deep\":[[], {}, [true,false , null]] , \"\":\"\"} \r\n";
     struct error err;
     ok(parse(text, sizeof text - 1, &err) == 0, "an object with everything");
     const struct json_node *root = json_root(&doc), *n;
@@ -47,7 +48,8 @@ static void test_values(void)
     ok(json_get_long(json_member(&doc, root, "idx"), &number) && number == 17, "an integer");
     n = json_member(&doc, root, "sentence");
     static const char decoded[] = "a \"b\" \xC3\xA9\xF0\x9F\x98\x80\0z";
-    ok(n && n->len == sizeof decoded - 1 && memcmp(n->text, decoded, sizeof decoded) == 0, "a string with escapes and NUL");
+    ok(n && n->len == sizeof decoded - 1 && memcmp(n->text, decoded, sizeof decoded) == 0,
+       "a string with escapes and NUL");
     ok(doc.source[n->begin] == '"' && doc.source[n->end - 1] == '"' && doc.source[n->end] == ',', "its place");
     ok(memcmp(doc.source + n->key_begin, "\"sentence\"", 10) == 0, "its key's place");
     n = json_member(&doc, root, "label");
@@ -216,13 +218,28 @@ static void test_integers(void)
         bool integer;
         long long value;
     } cases[] = {
-        {"0", true, 0}, {"-0", true, 0}, {"1.0", true, 1}, {"1e3", true, 1000}, {"1.5", false, 0}, {"1.5e1", true, 15},
-        {"9223372036854775807", true, LLONG_MAX}, {"9223372036854775808", false, 0},
-        {"-9223372036854775808", true, LLONG_MIN}, {"-9223372036854775809", false, 0},
-        {"9007199254740993", true, 9007199254740993}, {"9007199254740993.0", true, 9007199254740993},
-        {"9007199254740993.5", false, 0}, {"1e18", true, 1000000000000000000}, {"1e19", false, 0},
-        {"100e-2", true, 1}, {"101e-2", false, 0}, {"0e999999999999", true, 0}, {"1e-999999999999", false, 0},
-        {"0.000001e6", true, 1}, {"1200.0500e2", true, 120005}, {"1e999999999999", false, 0},
+        {"0", true, 0},
+        {"-0", true, 0},
+        {"1.0", true, 1},
+        {"1e3", true, 1000},
+        {"1.5", false, 0},
+        {"1.5e1", true, 15},
+        {"9223372036854775807", true, LLONG_MAX},
+        {"9223372036854775808", false, 0},
+        {"-9223372036854775808", true, LLONG_MIN},
+        {"-9223372036854775809", false, 0},
+        {"9007199254740993", true, 9007199254740993},
+        {"9007199254740993.0", true, 9007199254740993},
+        {"9007199254740993.5", false, 0},
+        {"1e18", true, 1000000000000000000},
+        {"1e19", false, 0},
+        {"100e-2", true, 1},
+        {"101e-2", false, 0},
+        {"0e999999999999", true, 0},
+        {"1e-999999999999", false, 0},
+        {"0.000001e6", true, 1},
+        {"1200.0500e2", true, 120005},
+        {"1e999999999999", false, 0},
         {"-922337203685477580.80e1", true, LLONG_MIN},
     };
     struct error err;

@@ -1,4 +1,5 @@
-/* safetensors.c - tests of wire/safetensors.h: what is written reads back; what is broken is refused with its reason. */
+/* safetensors.c - tests of wire/safetensors.h: what is written reads back; what is broken is refused with its reason.
+ */
 #include "wire/safetensors.h"
 
 #include <fcntl.h>
@@ -20,7 +21,8 @@ static const size_t cap = (size_t)1 << 30;
 static struct input open_bytes(const struct buf *bytes, char path[32])
 {
     int fd = memfd_create("frame", MFD_CLOEXEC);
-    if (fd < 0 || (bytes->len && write(fd, bytes->data, bytes->len) != (ssize_t)bytes->len) || lseek(fd, 0, SEEK_SET) != 0)
+    if (fd < 0 || (bytes->len && write(fd, bytes->data, bytes->len) != (ssize_t)bytes->len) ||
+        lseek(fd, 0, SEEK_SET) != 0)
         abort();
     snprintf(path, 32, "/dev/fd/%d", fd);
     return (struct input){.fd = fd, .name = xstrdup("bytes"), .owned = true};
@@ -104,9 +106,10 @@ static void test_refused(void)
     refused("{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", 4, "data_offsets is not [begin, end]");
     refused(ONE("\"F32\"", "[2]", "[0,4]"), 4, "shape and dtype need 8 bytes, data_offsets give 4");
     refused(ONE("\"F32\"", "[1]", "[4,8]"), 8, "a gap is before its data");
-    refused(ONE("\"F32\"", "[1]", "[18446744073709551612,18446744073709551616]"), 8, "data_offsets is not [begin, end]");
+    refused(ONE("\"F32\"", "[1]", "[18446744073709551612,18446744073709551616]"), 8,
+            "data_offsets is not [begin, end]");
 #define TWO(first, second)                                                                                             \
-    "{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":" first                                                      \
+    "{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":" first                                                   \
     "},\"b\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":" second "}}"
     refused(TWO("[0,4]", "[3,7]"), 7, "tensor \"b\": its data overlaps another tensor's");
     refused(TWO("[0,4]", "[0,4]"), 4, "tensor \"b\": its data overlaps another tensor's");
@@ -155,7 +158,8 @@ static void test_lengths(void)
 
     struct input in = open_bytes(&b, path);
     ok(st_read(&frame, &in, cap, &err) == 0, "no byte: the end");
-    ok(st_map(&frame, path, &err) == -1 && strstr(err.text, "not safetensors: only 0 bytes"), "an empty file is no frame");
+    ok(st_map(&frame, path, &err) == -1 && strstr(err.text, "not safetensors: only 0 bytes"),
+       "an empty file is no frame");
     input_close(&in);
 
     uint64_t n = (1 << 20) + 8;
@@ -216,9 +220,10 @@ static void test_alignment(void)
     struct buf b = {0};
     char path[32];
     struct error err = {0};
-    add_frame(&b, "{\"a\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[0,3]},"
-                  "\"b\":{\"dtype\":\"I64\",\"shape\":[2],\"data_offsets\":[3,19]},"
-                  "\"c\":{\"dtype\":\"I16\",\"shape\":[1],\"data_offsets\":[19,21]}}",
+    add_frame(&b,
+              "{\"a\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[0,3]},"
+              "\"b\":{\"dtype\":\"I64\",\"shape\":[2],\"data_offsets\":[3,19]},"
+              "\"c\":{\"dtype\":\"I16\",\"shape\":[1],\"data_offsets\":[19,21]}}",
               21);
     if (!(strlen(b.data + 8) % 8))
         abort();
@@ -380,9 +385,10 @@ static void test_damage(void)
     struct buf whole = {0}, b = {0};
     struct error err;
     char path[32];
-    add_frame(&whole, "{\"__metadata__\":{\"kind\":\"batch\",\"seq\":\"0\"},"
-                      "\"b\":{\"dtype\":\"I64\",\"shape\":[2],\"data_offsets\":[0,16]},"
-                      "\"a\":{\"dtype\":\"U8\",\"shape\":[1,3],\"data_offsets\":[16,19]}}",
+    add_frame(&whole,
+              "{\"__metadata__\":{\"kind\":\"batch\",\"seq\":\"0\"},"
+              "\"b\":{\"dtype\":\"I64\",\"shape\":[2],\"data_offsets\":[0,16]},"
+              "\"a\":{\"dtype\":\"U8\",\"shape\":[1,3],\"data_offsets\":[16,19]}}",
               19);
     int wrong = 0;
     for (size_t len = 1; len < whole.len; len++) {

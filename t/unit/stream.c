@@ -15,7 +15,8 @@
 #include "tap.h"
 
 static char *label_names[] = {(char *)(uintptr_t) "negative", (char *)(uintptr_t) "posi\"tive"};
-static const struct stream_head sample_head = {.vocab_sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+static const struct stream_head sample_head = {.vocab_sha256 =
+                                                   "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
                                                .do_lower_case = true,
                                                .max_len = 128,
                                                .labels = label_names,
@@ -67,7 +68,8 @@ static void add_row(struct rows *rows, int i)
 
 static bool same_column(const struct column *a, const struct column *b)
 {
-    return a && b && a->dtype == b->dtype && a->kind == b->kind && a->width == b->width && a->values.len == b->values.len &&
+    return a && b && a->dtype == b->dtype && a->kind == b->kind && a->width == b->width &&
+           a->values.len == b->values.len &&
            (a->values.len == 0 || memcmp(a->values.data, b->values.data, a->values.len) == 0) &&
            a->offsets.len == b->offsets.len &&
            (a->offsets.len == 0 || memcmp(a->offsets.data, b->offsets.data, a->offsets.len) == 0);
@@ -142,7 +144,8 @@ static int read_stream(const struct buf *bytes, struct rows *all, bool through_l
 {
     char path[32];
     int fd = memfd_create("stream", MFD_CLOEXEC);
-    if (fd < 0 || (bytes->len && write(fd, bytes->data, bytes->len) != (ssize_t)bytes->len) || lseek(fd, 0, SEEK_SET) != 0)
+    if (fd < 0 || (bytes->len && write(fd, bytes->data, bytes->len) != (ssize_t)bytes->len) ||
+        lseek(fd, 0, SEEK_SET) != 0)
         abort();
     snprintf(path, sizeof path, "/dev/fd/%d", fd);
     struct stream_reader r;
@@ -183,14 +186,16 @@ static void test_round_trip(void)
         for (int through_lines = 0; through_lines < 2; through_lines++) {
             make_stream(&bytes, 23, per_frame);
             rows_reset(&all);
-            ok(read_stream(&bytes, &all, through_lines, &err) == 0, "a stream of frames of %d rows %s", per_frame, err.text);
+            ok(read_stream(&bytes, &all, through_lines, &err) == 0, "a stream of frames of %d rows %s", per_frame,
+               err.text);
             ok(same_rows(&expected, &all), "gives the same rows");
         }
     }
     const struct column *c = rows_find(&all, "teacher_probs");
     ok(c->width == 2 && column_f32(c)[3] == 0.75f, "typed access: floats");
     ok(column_i64(rows_find(&all, "idx"))[22] == 1000000000022, "integers");
-    ok(column_u8(rows_find(&all, "cues"))[1] == CUE_DECISIVE && column_i32(rows_find(&all, "label"))[0] == -1, "cues, labels");
+    ok(column_u8(rows_find(&all, "cues"))[1] == CUE_DECISIVE && column_i32(rows_find(&all, "label"))[0] == -1,
+       "cues, labels");
     ok(column_offsets(rows_find(&all, "ids"))[2] == 5 && !rows_find(&all, "none"), "offsets");
 
     make_stream(&bytes, 0, 1);
@@ -233,7 +238,8 @@ static void test_damage(void)
     for (size_t len = 0; len < whole.len; len++) {
         buf_reset(&b);
         buf_add(&b, whole.data, len);
-        bool named = read_stream(&b, NULL, len % 2, &err) == -1 && strstr(err.text, "stream ended early; an upstream stage failed");
+        bool named = read_stream(&b, NULL, len % 2, &err) == -1 &&
+                     strstr(err.text, "stream ended early; an upstream stage failed");
         if (!named && !wrong++)
             note("prefix of %zu bytes: %s", len, err.text);
     }
@@ -278,8 +284,8 @@ static void stream_refused(const struct frame_spec *frames, size_t n, const char
 #define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define HEAD_WITH(schema, sha, lower, length, labels)                                                                  \
     {                                                                                                                  \
-        {{"kind", "head"}, {"schema", schema}, {"vocab_sha256", sha}, {"do_lower_case", lower}, {"max_len", length},   \
-         {"labels", labels}},                                                                                          \
+        {{"kind", "head"},         {"schema", schema},  {"vocab_sha256", sha},                                         \
+         {"do_lower_case", lower}, {"max_len", length}, {"labels", labels}},                                           \
             6, NULL, 0                                                                                                 \
     }
 #define HEAD HEAD_WITH("tokens/1", SHA, "true", "128", "[\"a\",\"b\"]")
@@ -294,7 +300,10 @@ static void stream_refused(const struct frame_spec *frames, size_t n, const char
 
 static const int32_t ids[] = {5, 6, 7, 8}, offsets[] = {0, 2, 4}, labels[] = {-1, 1}, two[] = {0, 3};
 static const int64_t idx[] = {0, 1};
-#define TENSOR(name_, dtype_, n, data_) {.name = name_, .dtype = dtype_, .rank = 1, .shape = {n}, .data = data_}
+#define TENSOR(name_, dtype_, n, data_)                                                                                \
+    {                                                                                                                  \
+        .name = name_, .dtype = dtype_, .rank = 1, .shape = {n}, .data = data_                                         \
+    }
 #define IDS TENSOR("ids", ST_I32, 4, ids)
 #define OFFSETS TENSOR("offsets", ST_I32, 3, offsets)
 #define IDX TENSOR("idx", ST_I64, 2, idx)
@@ -327,7 +336,8 @@ static void test_frames(void)
     REFUSED("the first frame is of kind batch, not head", batch);
     REFUSED("safetensors, but no token stream: the first frame has no kind", model);
     REFUSED("schema tokens/2, this version reads tokens/1", HEAD_WITH("tokens/2", SHA, "true", "1", "[\"a\"]"));
-    REFUSED("head frame: vocab_sha256 is not 64 hexadecimal digits", HEAD_WITH("tokens/1", "12", "true", "1", "[\"a\"]"));
+    REFUSED("head frame: vocab_sha256 is not 64 hexadecimal digits",
+            HEAD_WITH("tokens/1", "12", "true", "1", "[\"a\"]"));
     REFUSED("head frame: do_lower_case is neither true nor false", HEAD_WITH("tokens/1", SHA, "1", "1", "[\"a\"]"));
     REFUSED("head frame: max_len is not a count", HEAD_WITH("tokens/1", SHA, "true", "0", "[\"a\"]"));
     static const char no_labels[] = "head frame: labels is not a JSON list of different names";
@@ -341,7 +351,8 @@ static void test_frames(void)
     ok(read_stream(&b, NULL, false, &err) == -1 && strstr(err.text, "empty input: stream ended early"), "empty input");
     buf_addstr(&b, "{\"idx\":0,\"sentence\":\"x\",\"label\":0}\n");
     for (int through_lines = 0; through_lines < 2; through_lines++)
-        ok(read_stream(&b, NULL, through_lines, &err) == -1 && strstr(err.text, ": looks like NDJSON; run wp-tokenize first"),
+        ok(read_stream(&b, NULL, through_lines, &err) == -1 &&
+               strstr(err.text, ": looks like NDJSON; run wp-tokenize first"),
            "NDJSON");
     buf_free(&b);
 }
@@ -365,8 +376,8 @@ static void test_tensors(void)
     BROKEN("tensor \"ids\": 2 dimensions, 1 expected",
            {.name = "ids", .dtype = ST_I32, .rank = 2, .shape = {2, 2}, .data = ids}, OFFSETS, IDX, LABEL);
     BROKEN("tensor \"ids\": -6 at 1 is less than 0", TENSOR("ids", ST_I32, 4, negative), OFFSETS, IDX, LABEL);
-    BROKEN("tensor \"offsets\": is not I32 of one dimension", IDS, TENSOR("offsets", ST_I64, 2, idx), TENSOR("idx", ST_I64, 1, idx),
-           TENSOR("label", ST_I32, 1, labels));
+    BROKEN("tensor \"offsets\": is not I32 of one dimension", IDS, TENSOR("offsets", ST_I64, 2, idx),
+           TENSOR("idx", ST_I64, 1, idx), TENSOR("label", ST_I32, 1, labels));
     BROKEN("tensor \"offsets\": descends", IDS, TENSOR("offsets", ST_I32, 3, descending), IDX, LABEL);
     BROKEN("tensor \"offsets\": does not start with 0", IDS, TENSOR("offsets", ST_I32, 3, from_1), IDX, LABEL);
     BROKEN("tensor \"offsets\": a row has no token", IDS, TENSOR("offsets", ST_I32, 3, empty_row), IDX, LABEL);
@@ -384,12 +395,12 @@ static void test_tensors(void)
     BROKEN("tensor \"cues\": 5 at 2 is no cue", IDS, OFFSETS, IDX, LABEL, TENSOR("cues", ST_U8, 4, bytes));
     BROKEN("tensor \"cues\": its first dimension is neither the 2 rows nor the 4 tokens", IDS, OFFSETS, IDX, LABEL,
            TENSOR("cues", ST_U8, 2, bytes));
-    BROKEN("tensor \"reason_ids\": the offsets to it are missing", IDS, OFFSETS, IDX, LABEL,
+    BROKEN("tensor \"reason_ids\": its offsets are missing", IDS, OFFSETS, IDX, LABEL,
            TENSOR("reason_ids", ST_I32, 4, ids));
-    BROKEN("tensor \"reason_offsets\": the ids to it are missing", IDS, OFFSETS, IDX, LABEL,
+    BROKEN("tensor \"reason_offsets\": its ids are missing", IDS, OFFSETS, IDX, LABEL,
            TENSOR("reason_offsets", ST_I32, 3, offsets));
-    BROKEN("tensor \"reason_offsets\": 2 offsets, 3 expected", IDS, OFFSETS, IDX, LABEL, TENSOR("reason_ids", ST_I32, 3, ids),
-           TENSOR("reason_offsets", ST_I32, 2, two));
+    BROKEN("tensor \"reason_offsets\": 2 offsets, 3 expected", IDS, OFFSETS, IDX, LABEL,
+           TENSOR("reason_ids", ST_I32, 3, ids), TENSOR("reason_offsets", ST_I32, 2, two));
     BROKEN("tensor \"strange\": its first dimension is neither the 2 rows nor the 4 tokens", IDS, OFFSETS, IDX, LABEL,
            TENSOR("strange", ST_U8, 3, bytes));
     BROKEN("tensor \"strange\": its first dimension is neither the 2 rows nor the 4 tokens", IDS, OFFSETS, IDX, LABEL,
@@ -431,7 +442,8 @@ static void test_append(void)
 
     const int32_t *teacher = column_i32(rows_find(&all, "teacher_label"));
     ok(teacher[0] == -1 && teacher[1] == 0 && teacher[2] == -1, "teacher_label is -1 where unknown");
-    const float *confidence = column_f32(rows_find(&all, "confidence")), *probs = column_f32(rows_find(&all, "teacher_probs"));
+    const float *confidence = column_f32(rows_find(&all, "confidence")),
+                *probs = column_f32(rows_find(&all, "teacher_probs"));
     ok(confidence[0] == -1 && confidence[1] == 0.5f && confidence[2] == -1, "confidence");
     ok(probs[0] == -1 && probs[1] == -1 && probs[2] == 0.25f && probs[5] == -1, "teacher_probs");
     const uint8_t *types = column_u8(rows_find(&all, "types")), *cues = column_u8(rows_find(&all, "cues"));
@@ -445,12 +457,14 @@ static void test_append(void)
     struct rows other = {0};
     add_plain_row(&other, 2);
     ADD(&other, "confidence", double, ST_F64, COLUMN_ROW, 1);
-    ok(rows_append(&all, &other, &err) == -1 && strstr(err.text, "\"confidence\" has another dtype or shape"), "another dtype");
+    ok(rows_append(&all, &other, &err) == -1 && strstr(err.text, "\"confidence\" has another dtype or shape"),
+       "another dtype");
     drop(&other, "confidence");
     drop(&other, "label");
     ok(rows_append(&all, &other, &err) == 0 && column_i32(rows_find(&all, "label"))[3] == -1, "a row without label");
     drop(&other, "idx");
-    ok(rows_append(&all, &other, &err) == -1 && strstr(err.text, "\"idx\" is missing, earlier rows have it"), "without idx");
+    ok(rows_append(&all, &other, &err) == -1 && strstr(err.text, "\"idx\" is missing, earlier rows have it"),
+       "without idx");
     rows_reset(&all);
     ok(all.n == 0 && rows_append(&all, &full, &err) == 0 && all.n == 1, "used again");
     ok(same_rows(&all, &full), "as if new");
