@@ -7,6 +7,7 @@
 #include "base/progress.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -306,12 +307,52 @@ static void test_messages(void)
     is_string(err.data, "", "no progress where stderr is no terminal");
 }
 
+/* On a terminal: stderr is its slave side; the parent reads what would be seen. */
+static void test_terminal_progress(void)
+{
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    const char *name = master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0 ? ptsname(master) : NULL;
+    if (!name) {
+        skip("progress on a terminal", "there is no pseudo-terminal");
+        return;
+    }
+    int slave = open(name, O_RDWR | O_NOCTTY);
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct progress p;
+        dup2(slave, STDERR_FILENO);
+        diag_init("tool");
+        progress_set_mode(PROGRESS_AUTO);
+        progress_start(&p, "rows", 0);
+        p.started -= 10;
+        p.shown = p.started;
+        progress_update(&p, 5000, NULL);
+        warn("odd");
+        p.shown -= 5;
+        progress_update(&p, 6000, NULL);
+        progress_finish(&p);
+        _exit(0);
+    }
+    waitpid(pid, NULL, 0);
+    char text[512] = "";
+    ssize_t n = read(master, text, sizeof text - 1); /* the slave side is still open, and all is written */
+    ok(n > 0, "progress is shown on a terminal");
+    is_string(text,
+              "\r\033[Ktool: 5000 rows, 500 rows/s\r\033[Ktool: warning: odd\r\n"
+              "\r\033[Ktool: 6000 rows, 600 rows/s\r\033[K",
+              "a message takes its place, and nothing is left at the end");
+    close(slave);
+    close(master);
+}
+
 int main(void)
 {
     test_values();
     test_refusals();
     test_help();
     test_messages();
+    test_terminal_progress();
     buf_free(&out);
     buf_free(&err);
     return done_testing();

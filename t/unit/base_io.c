@@ -223,6 +223,29 @@ static void test_full_device(void)
     ok(strstr(err.text, "No space left") && err.status == STATUS_FAILURE, "with the reason");
 }
 
+static void test_terminal(void)
+{
+    struct output out;
+    struct error err = {0};
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    const char *name = master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0 ? ptsname(master) : NULL;
+    if (!name) {
+        skip("output to a terminal", "there is no pseudo-terminal");
+        return;
+    }
+    int slave = open(name, O_RDWR | O_NOCTTY); /* keeps it alive */
+    is_long(output_open(&out, name, true, &err), -1, "tensors are not written to a terminal");
+    is_long(err.status, STATUS_USAGE, "which is a usage error");
+    is_string(err.text, "refusing to write tensors to a terminal; use -o FILE or a pipe", "that names the cure");
+    is_long(output_open(&out, name, false, &err), 0, "text is");
+    output_write(&out, "text", 4);
+    is_long(output_close(&out), 0, "without a failure");
+    char text[16] = "";
+    ok(read(master, text, sizeof text - 1) == 4 && strcmp(text, "text") == 0, "as it stands");
+    close(slave);
+    close(master);
+}
+
 /* ---- how processes end ---- */
 
 /* Runs body(argument) in a child; returns its wait status. */
@@ -441,6 +464,7 @@ int main(void)
     test_output();
     test_large_output();
     test_full_device();
+    test_terminal();
     test_ends();
     test_hub();
     is_long(count_entries(folder), 0, "nothing is left in the test's folder");
