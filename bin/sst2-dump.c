@@ -75,7 +75,7 @@ static void parse_options(struct options *o, int argc, char **argv)
          .help = "of trees: 2 leaves the neutral ones out"},
         {'\0', "phrases", CLI_FLAG, &o->data.phrases, .given = &o->data.trees_given,
          .help = "of trees: a row for every node, not only for sentences"},
-        {'\0', "holdout", CLI_DOUBLE, &o->sampling.holdout, "F", .min = 1e-9, .max = 1 - 1e-9, .no_default = true,
+        {'\0', "holdout", CLI_DOUBLE, &o->sampling.holdout, "F", .min = 1e-300, .max = 0.99, .no_default = true,
          .help = "split the rows, F of them to a hold-out; equal texts, and a sentence and its phrases, stay together"},
         {'\0', "part", CLI_CHOICE, &o->sampling.part, "PART", .choices = "train|holdout", .given = &part_given,
          .help = "which part of --holdout to write"},
