@@ -39,7 +39,7 @@ struct cli_option {
     const char *argument; /* its name in the help, NULL for flags */
     const char *choices;  /* "a|b|c" for CLI_CHOICE */
     const char *help;     /* lower case, no full stop; wrapped to 80 columns by --help */
-    double min, max;      /* both ends allowed; min == max == 0: no bounds */
+    double min, max;      /* both allowed; both 0: no bounds; 1e-9 and 1 - 1e-9 read "above 0", "below 1" */
     bool no_default;      /* the field's first value is not shown as a default */
     bool *given;          /* set true where the user gave the option; may be NULL */
 };

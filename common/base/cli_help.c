@@ -31,30 +31,31 @@ static void add_double(struct buf *text, double value)
     buf_addstr(text, number);
 }
 
+/* Tables give both ends of a range as allowed values; an open end at 0 or 1 is written as the value next to it. */
+static void add_end(struct buf *text, const char *closed, const char *open, double value)
+{
+    const double next = 1e-9;
+    bool above = value > 0 && value <= next, below = value < 1 && 1 - value <= next;
+    buf_addf(text, "%s ", above || below ? open : closed);
+    add_double(text, above ? 0 : below ? 1 : value);
+}
+
 void cli_add_range(struct buf *text, const struct cli_option *o)
 {
     if ((o->type != CLI_LONG && o->type != CLI_DOUBLE) || (o->min == 0 && o->max == 0))
         return;
     bool low = o->min > -CLI_HUGE_BOUND, high = o->max < CLI_HUGE_BOUND;
-    bool positive = o->min > 0 && o->min < 1e-100; /* the table's way to say "greater than 0" */
-    if (low && high) {
-        if (positive) {
-            buf_addstr(text, "above 0 and at most ");
-        } else {
-            buf_addstr(text, "between ");
-            add_double(text, o->min);
-            buf_addstr(text, " and ");
-        }
-        add_double(text, o->max);
-    } else if (positive) {
-        buf_addstr(text, "above 0");
-    } else if (low) {
-        buf_addstr(text, "at least ");
-        add_double(text, o->min);
-    } else if (high) {
-        buf_addstr(text, "at most ");
-        add_double(text, o->max);
-    }
+    struct buf first = {0}, second = {0};
+    if (low)
+        add_end(&first, "at least", "above", o->min);
+    if (high)
+        add_end(&second, "at most", "below", o->max);
+    if (low && high && strncmp(first.data, "at ", 3) == 0 && strncmp(second.data, "at ", 3) == 0)
+        buf_addf(text, "between %s and %s", first.data + strlen("at least "), second.data + strlen("at most "));
+    else
+        buf_addf(text, "%s%s%s", low ? first.data : "", low && high ? " and " : "", high ? second.data : "");
+    buf_free(&first);
+    buf_free(&second);
 }
 
 static void add_default(struct buf *text, const struct cli_option *o)

@@ -65,7 +65,7 @@ static void parse(char **argv)
         const char *split, *file, *dir, *name;
         long limit, count, any;
         uint64_t seed;
-        double rate, above;
+        double rate, above, share;
         bool flag, pooler;
     } o = {.split = "train", .limit = -1, .count = 32, .seed = 42, .rate = 5e-5, .above = 1, .pooler = true};
     bool given = false;
@@ -77,6 +77,7 @@ static void parse(char **argv)
         {'\0', "seed", CLI_UINT64, &o.seed, "N", .help = "of the generator"},
         {'\0', "rate", CLI_DOUBLE, &o.rate, "X", .min = 0, .max = 1, .help = "learning rate"},
         {'\0', "above", CLI_DOUBLE, &o.above, "X", .min = 1e-300, .max = 1e300, .help = "a width"},
+        {'\0', "share", CLI_DOUBLE, &o.share, "F", .min = 1e-9, .max = 1 - 1e-9, .help = "a share", .no_default = true},
         {'f', "flag", CLI_FLAG, &o.flag, .help = "it's [a] flag: so"},
         {'\0', "no-pooler", CLI_UNFLAG, &o.pooler, .help = "without the pooler"},
         {'o', "output", CLI_FILE, &o.file, "FILE", .help = "where to write"},
@@ -170,6 +171,7 @@ static void test_refusals(void)
     refuses(ARGV("--rate", "0,5"), "--rate: '0,5' is not a number");
     refuses(ARGV("--rate", "1.5"), "--rate must be between 0 and 1, not 1.5");
     refuses(ARGV("--above", "0"), "--above must be above 0, not 0");
+    refuses(ARGV("--share", "1"), "--share must be above 0 and below 1, not 1");
     refuses(ARGV("--split", "dev"), "--split must be train, validation or test, not 'dev'");
     refuses(ARGV("--split", "train|validation"), "--split must be train, validation or test, not 'train|validation'");
     refuses(ARGV("--output", ""), "--output must not be empty");
@@ -203,6 +205,7 @@ static void test_help(void)
               "      --seed N             of the generator (default 42)\n"
               "      --rate X             learning rate (between 0 and 1; default 5e-5)\n"
               "      --above X            a width (above 0; default 1)\n"
+              "      --share F            a share (above 0 and below 1)\n"
               "  -f, --flag               it's [a] flag: so\n"
               "      --no-pooler          without the pooler\n"
               "  -o, --output FILE        where to write\n"
