@@ -406,9 +406,10 @@ int main(int argc, char **argv)
     open_endpoint(&r, profile);
     read_template(&r);
     catch_signals();
+    if (lines_open(&r.lines, argv[operand], longest_line, &err) < 0)
+        die_error(&err);
     open_journal_and_key(&r, profile);
-    if (lines_open(&r.lines, argv[operand], longest_line, &err) < 0 ||
-        output_open(&r.output, r.options.output, false, &err) < 0)
+    if (output_open(&r.output, r.options.output, false, &err) < 0)
         die_error(&err);
     open_asker(&r, profile);
     label_rows(&r);

@@ -35,7 +35,7 @@ void asker_stop(struct asker *a, int status, const char *format, ...)
     va_start(args, format);
     vsnprintf(a->stop_text, sizeof a->stop_text, format, args);
     va_end(args);
-    key_redact(a->settings.http.key, a->stop_text, strlen(a->stop_text));
+    key_redact(a->settings.http.key, a->stop_text, strlen(a->stop_text), false);
     a->stop_status = status;
 }
 

@@ -30,16 +30,17 @@ static size_t match_at(struct span_of_text sentence, size_t at, struct span_of_t
     return s - at;
 }
 
-/* Whole words: no letter goes on beyond either end. */
-static bool find_words(struct span_of_text sentence, struct span_of_text quoted, struct span_of_text *found)
+/* Words from `from` on: no letter goes on before the span, and none behind it if `whole`. */
+static bool find_words(struct span_of_text sentence, size_t from, struct span_of_text quoted, bool whole,
+                       struct span_of_text *found)
 {
     if (quoted.len == 0 || quoted.len > CUE_LONGEST || quoted.len > sentence.len + CUE_LONGEST)
         return false;
     bool letter_first = plain_letter_after(quoted, 0), letter_last = plain_letter_before(quoted, quoted.len);
-    for (size_t at = 0; at < sentence.len; at++) {
+    for (size_t at = from; at < sentence.len; at++) {
         size_t n = plain_fold(sentence.at[at]) == plain_fold(quoted.at[0]) ? match_at(sentence, at, quoted) : 0;
         if (n > 0 && !(letter_first && plain_letter_before(sentence, at)) &&
-            !(letter_last && plain_letter_after(sentence, at + n))) {
+            !(whole && letter_last && plain_letter_after(sentence, at + n))) {
             *found = (struct span_of_text){sentence.at + at, n};
             return true;
         }
@@ -47,27 +48,34 @@ static bool find_words(struct span_of_text sentence, struct span_of_text quoted,
     return false;
 }
 
-bool cue_locate(struct span_of_text sentence, struct span_of_text quoted, struct span_of_text *found)
+bool cue_locate(struct span_of_text sentence, size_t from, struct span_of_text quoted, struct span_of_text *found)
 {
     struct span_of_text trimmed = plain_trim(quoted), bare = plain_trim_punctuation(quoted);
-    return find_words(sentence, trimmed, found) || (bare.len < trimmed.len && find_words(sentence, bare, found));
+    return find_words(sentence, from, trimmed, true, found) ||
+           (bare.len < trimmed.len && find_words(sentence, from, bare, true, found)) ||
+           find_words(sentence, from, bare, false, found);
 }
 
-static void add_found(struct cues *cues, struct span_of_text found, int polarity)
+static bool is_held(const struct cues *cues, struct span_of_text found)
 {
     for (size_t i = 0; i < cues->n; i++) {
-        if (plain_equal_fold(cues->list[i].span, found))
-            return;
+        if (cues->list[i].span.at == found.at && cues->list[i].span.len == found.len)
+            return true;
     }
-    if (cues->n < CUES_MOST)
-        cues->list[cues->n++] = (struct cue){found, polarity};
+    return false;
 }
 
 void cues_add(struct cues *cues, struct span_of_text sentence, struct span_of_text quoted, int polarity)
 {
     struct span_of_text found;
-    if (cues->n < CUES_MOST && cue_locate(sentence, quoted, &found))
-        add_found(cues, found, polarity);
+    size_t from = 0;
+    while (cues->n < CUES_MOST && cue_locate(sentence, from, quoted, &found)) {
+        if (!is_held(cues, found)) {
+            cues->list[cues->n++] = (struct cue){found, polarity};
+            return;
+        }
+        from = (size_t)(found.at - sentence.at) + found.len;
+    }
 }
 
 /* The marks that open a quotation and those that end it. A single straight mark and the curly apostrophe are letters of a
@@ -101,7 +109,7 @@ static size_t close_quotation(struct span_of_text text, size_t begin, size_t m, 
         size_t next = at + strlen(marks[m].close);
         if (marks[m].apostrophe && plain_letter_after(text, next))
             continue;
-        if (cue_locate(sentence, (struct span_of_text){text.at + begin, at - begin}, &place)) {
+        if (cue_locate(sentence, 0, (struct span_of_text){text.at + begin, at - begin}, &place)) {
             *found = place;
             behind = next;
         }
@@ -124,8 +132,8 @@ void cues_from_quotes(struct cues *cues, struct span_of_text sentence, struct sp
         }
         struct span_of_text found = {0};
         size_t begin = at + strlen(marks[m].open), behind = close_quotation(reasoning, begin, m, sentence, &found);
-        if (behind > begin)
-            add_found(cues, found, CUE_POLARITY_UNKNOWN);
+        if (behind > begin && !is_held(cues, found) && cues->n < CUES_MOST)
+            cues->list[cues->n++] = (struct cue){found, CUE_POLARITY_UNKNOWN};
         at = behind;
     }
 }

@@ -301,8 +301,8 @@ bool http_next(struct http *h, struct http_reply *reply)
     reply->seconds = (double)microseconds * 1e-6;
     if (rc)
         snprintf(reply->detail, sizeof reply->detail, "%.200s", t->detail[0] ? t->detail : curl_easy_strerror(rc));
-    key_redact(h->key, t->reply.data, t->reply.len);
-    key_redact(h->key, reply->detail, strlen(reply->detail));
+    key_redact(h->key, t->reply.data, t->reply.len, reply->status == 200);
+    key_redact(h->key, reply->detail, strlen(reply->detail), false);
     reply->body = t->reply.data;
     reply->len = t->reply.len;
     curl_multi_remove_handle(h->multi, t->easy);

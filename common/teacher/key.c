@@ -12,7 +12,7 @@
 #include "base/io.h"
 #include "base/memory.h"
 
-enum { LONGEST = 4096 };
+enum { LONGEST = 4096, SHORTEST_SECRET = 16, SHORTEST_REDACTED = 4 };
 
 /* Takes the text without the line's end around it. */
 static int key_set(struct key *key, const char *text, size_t len, const char *where, struct error *err)
@@ -67,9 +67,9 @@ int key_load(struct key *key, const char *file, const char *variable, struct err
     return text && *text ? key_set(key, text, strlen(text), variable, err) : 0;
 }
 
-void key_redact(const struct key *key, char *data, size_t len)
+void key_redact(const struct key *key, char *data, size_t len, bool is_answer)
 {
-    if (!key || !key->text)
+    if (!key->text || key->len < (is_answer ? SHORTEST_SECRET : SHORTEST_REDACTED))
         return;
     char *end = data + len, *found = data;
     while (found < end && (found = memmem(found, (size_t)(end - found), key->text, key->len))) {

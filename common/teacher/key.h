@@ -7,6 +7,7 @@
 #ifndef TEACHER_KEY_H
 #define TEACHER_KEY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
@@ -20,8 +21,9 @@ struct key {
  * text NULL. STATUS_USAGE, without ever quoting it, for a file that others can read or a key that is no single line of
  * printable ASCII. */
 int key_load(struct key *key, const char *file, const char *variable, struct error *err);
-/* Overwrites every occurrence in data with asterisks. */
-void key_redact(const struct key *key, char *data, size_t len);
+/* Overwrites every occurrence in data with asterisks. In an answer only a key of 16 bytes or more: what is shorter is the
+ * dummy of a local server ("none", "ollama") and may be a word of the answer. */
+void key_redact(const struct key *key, char *data, size_t len, bool is_answer);
 /* Wipes and frees. */
 void key_free(struct key *key);
 

@@ -55,7 +55,7 @@ static void fail(struct asker *a, struct question *q, const struct http_reply *r
     char safe[512];
     memcpy(safe, cut.at, cut.len);
     safe[cut.len] = '\0';
-    key_redact(a->settings.http.key, safe, cut.len);
+    key_redact(a->settings.http.key, safe, cut.len, false);
     record.kind = kind;
     record.code = code;
     record.message = safe;
