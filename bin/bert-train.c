@@ -188,7 +188,7 @@ static int train(struct session *s, struct train_result *result, int argc, char 
     const struct options *o = s->o;
     struct train_data data = {&s->train, o->validation ? &s->validation : NULL};
     struct train_reports reports = {o->metrics ? &s->metrics : NULL, argc, argv};
-    if (o->metrics && output_open(&s->metrics, o->metrics, false, err) < 0)
+    if (o->metrics && output_open_log(&s->metrics, o->metrics, err) < 0)
         return -1;
     if (trainer_run(&s->model, &s->nn, &s->objectives, &data, &o->train, &reports, save_checkpoint, s, result, err) < 0) {
         if (o->metrics)

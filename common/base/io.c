@@ -215,6 +215,20 @@ int output_open(struct output *out, const char *path, bool binary, struct error 
     return rc;
 }
 
+int output_open_log(struct output *out, const char *path, struct error *err)
+{
+    struct stat st;
+    if (is_standard(path) || descriptor_of(path) >= 0 || (stat(path, &st) == 0 && !S_ISREG(st.st_mode)))
+        return output_open(out, path, false, err);
+    *out = (struct output){.fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666)};
+    if (out->fd < 0) {
+        error_set(&out->error, STATUS_FAILURE, "output is not open");
+        return error_set(err, STATUS_FAILURE, "%s: %s", path, strerror(errno));
+    }
+    out->name = xstrdup(path);
+    return 0;
+}
+
 int output_flush(struct output *out)
 {
     if (out->error.status)

@@ -38,6 +38,9 @@ struct output {
 
 /* path NULL or "-": stdout. binary refuses a terminal (STATUS_USAGE). An existing device or FIFO is opened as it is. */
 int output_open(struct output *out, const char *path, bool binary, struct error *err);
+/* The same for a log, which is to be read while it grows and to be left behind by a run that dies: a regular file is
+ * written in place. */
+int output_open_log(struct output *out, const char *path, struct error *err);
 /* These return -1 after a failure; the reason stays in out->error. */
 int output_write(struct output *out, const void *data, size_t len);
 int output_flush(struct output *out);

@@ -53,11 +53,16 @@ struct nn_adamw {
     uint64_t step;             /* from 1, for bias correction */
 };
 
+struct gemm_library;
+struct cpu_kernels;
+
 struct nn {
     const char *name;      /* "cpu" */
     const char *library;   /* the matrix library, with its version and core type */
     const char *kernels;   /* "avx2" */
     int threads;
+    const struct gemm_library *matrix_library; /* the CPU backend's own */
+    const struct cpu_kernels *kernel_table;
 
     /* y[rows, out] = x[rows, in] w[out, in]^T + bias[out]; bias may be NULL. */
     void (*linear)(const struct nn *nn, float *y, size_t ldy, const float *x, size_t ldx, const float *w,

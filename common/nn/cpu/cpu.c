@@ -18,36 +18,32 @@
 /* Columns that one part of a sum over rows takes; elements of one part of a flat array. */
 enum { COLUMNS = 64, ELEMENTS = 16384, LARGEST_THREADS = 1024 };
 
-/* One set a process, since OpenBLAS and OpenMP are set up once as well. */
-static const struct gemm_library *library;
-static const struct cpu_kernels *kernels;
-
 static void linear(const struct nn *nn, float *y, size_t ldy, const float *x, size_t ldx, const float *w,
                    const float *bias, size_t rows, size_t out, size_t in)
 {
-    gemm(library, nn->threads, false, true, rows, out, in, x, ldx, w, in, false, y, ldy);
+    gemm(nn->matrix_library, nn->threads, false, true, rows, out, in, x, ldx, w, in, false, y, ldy);
     if (!bias)
         return;
 #pragma omp parallel for num_threads(nn->threads)
     for (size_t r = 0; r < rows; r++)
-        kernels->add_bias(y + r * ldy, bias, out);
+        nn->kernel_table->add_bias(y + r * ldy, bias, out);
 }
 
 static void linear_grad_input(const struct nn *nn, float *dx, size_t lddx, const float *dy, size_t lddy, const float *w,
                               size_t rows, size_t out, size_t in, bool accumulate)
 {
-    gemm(library, nn->threads, false, false, rows, in, out, dy, lddy, w, in, accumulate, dx, lddx);
+    gemm(nn->matrix_library, nn->threads, false, false, rows, in, out, dy, lddy, w, in, accumulate, dx, lddx);
 }
 
 static void linear_grad_weight(const struct nn *nn, float *dw, float *dbias, const float *dy, size_t lddy,
                                const float *x, size_t ldx, size_t rows, size_t out, size_t in)
 {
-    gemm(library, nn->threads, true, false, out, in, rows, dy, lddy, x, ldx, true, dw, in);
+    gemm(nn->matrix_library, nn->threads, true, false, out, in, rows, dy, lddy, x, ldx, true, dw, in);
     if (!dbias)
         return;
 #pragma omp parallel for num_threads(nn->threads)
     for (size_t begin = 0; begin < out; begin += COLUMNS)
-        kernels->column_sums(dbias, dy, rows, lddy, begin, begin + COLUMNS < out ? begin + COLUMNS : out);
+        nn->kernel_table->column_sums(dbias, dy, rows, lddy, begin, begin + COLUMNS < out ? begin + COLUMNS : out);
 }
 
 static void bias_activation(const struct nn *nn, enum activation f, float *h, float *derivative, const float *z,
@@ -55,14 +51,14 @@ static void bias_activation(const struct nn *nn, enum activation f, float *h, fl
 {
 #pragma omp parallel for num_threads(nn->threads)
     for (size_t r = 0; r < rows; r++)
-        kernels->activation(f, h + r * n, derivative ? derivative + r * n : NULL, z + r * n, bias, n);
+        nn->kernel_table->activation(f, h + r * n, derivative ? derivative + r * n : NULL, z + r * n, bias, n);
 }
 
 static void multiply(const struct nn *nn, float *x, const float *y, size_t n)
 {
 #pragma omp parallel for num_threads(nn->threads)
     for (size_t i = 0; i < n; i += ELEMENTS)
-        kernels->multiply(x + i, y + i, n - i < ELEMENTS ? n - i : ELEMENTS);
+        nn->kernel_table->multiply(x + i, y + i, n - i < ELEMENTS ? n - i : ELEMENTS);
 }
 
 /* Room for one dropout mask of n elements, on the stack of each thread where it fits. */
@@ -82,9 +78,9 @@ static void add_norm(const struct nn *nn, float *y, float *sum, float *mean, flo
 #pragma omp for
         for (size_t r = 0; r < rows; r++) {
             if (drop)
-                kernels->dropout_mask(mask, n, dropout->probability, dropout->seed, dropout->row[r], dropout->token[r],
+                nn->kernel_table->dropout_mask(mask, n, dropout->probability, dropout->seed, dropout->row[r], dropout->token[r],
                                       site, 0);
-            kernels->add_norm(y + r * n, sum + r * n, mean ? mean + r : NULL, rstd ? rstd + r : NULL, z + r * n, bias,
+            nn->kernel_table->add_norm(y + r * n, sum + r * n, mean ? mean + r : NULL, rstd ? rstd + r : NULL, z + r * n, bias,
                               residual ? residual + r * n : NULL, mask, weight, beta, epsilon, n);
         }
         free(mask);
@@ -100,11 +96,11 @@ static void norm_backward(const struct nn *nn, float *dsum, float *dweight, floa
     {
 #pragma omp for
         for (size_t begin = 0; begin < n; begin += COLUMNS)
-            kernels->norm_parameters(dweight, dbeta, dy, sum, mean, rstd, rows, n, begin,
+            nn->kernel_table->norm_parameters(dweight, dbeta, dy, sum, mean, rstd, rows, n, begin,
                                      begin + COLUMNS < n ? begin + COLUMNS : n);
 #pragma omp for
         for (size_t r = 0; r < rows; r++)
-            kernels->norm_backward(dsum + r * n, dy + r * n, sum + r * n, mean[r], rstd[r], weight, n);
+            nn->kernel_table->norm_backward(dsum + r * n, dy + r * n, sum + r * n, mean[r], rstd[r], weight, n);
     }
 }
 
@@ -121,11 +117,11 @@ static void dropout_rows(const struct nn *nn, float *y, const float *x, const st
         float *mask = mask_room(n);
 #pragma omp for
         for (size_t r = 0; r < rows; r++) {
-            kernels->dropout_mask(mask, n, dropout->probability, dropout->seed, dropout->row[r], dropout->token[r], site,
+            nn->kernel_table->dropout_mask(mask, n, dropout->probability, dropout->seed, dropout->row[r], dropout->token[r], site,
                                   0);
             if (y != x)
                 memcpy(y + r * n, x + r * n, n * sizeof *y);
-            kernels->multiply(y + r * n, mask, n);
+            nn->kernel_table->multiply(y + r * n, mask, n);
         }
         free(mask);
     }
@@ -172,7 +168,7 @@ static void attention(const struct nn *nn, float *context, size_t ldc, float *pr
             float *p = probabilities
                            ? probabilities + a->probability_offsets[sentence] + head * h.queries * h.tokens
                            : NULL;
-            kernels->attention(context + first * ldc + column, ldc, p, q + first * ldq + column, ldq,
+            nn->kernel_table->attention(context + first * ldc + column, ldc, p, q + first * ldq + column, ldq,
                                k + begin * ldkv + column, v + begin * ldkv + column, ldkv, &h);
         }
         free(h.scratch);
@@ -191,7 +187,7 @@ static void attention_backward(const struct nn *nn, float *dq, size_t lddq, floa
         for (size_t part = 0; part < a->rows * a->heads; part++) {
             size_t sentence = part / a->heads, head = part % a->heads, column = head * a->head_size;
             size_t begin = head_of(&h, a, sentence, head), first = a->first_only ? sentence : begin;
-            kernels->attention_backward(dq + first * lddq + column, lddq, dk + begin * lddkv + column,
+            nn->kernel_table->attention_backward(dq + first * lddq + column, lddq, dk + begin * lddkv + column,
                                         dv + begin * lddkv + column, lddkv, dcontext + first * ldc + column, ldc,
                                         probabilities + a->probability_offsets[sentence] + head * h.queries * h.tokens,
                                         q + first * ldq + column, ldq, k + begin * ldkv + column,
@@ -224,9 +220,9 @@ static void embed_backward(const struct nn *nn, float *dwords, float *dpositions
         for (size_t t = 0; t < tokens; t++) {
             const float *d = dsum + t * n + begin;
             if (ids[t] != padding_id)
-                kernels->column_sums(dwords + (size_t)ids[t] * n + begin, d, 1, n, 0, width);
-            kernels->column_sums(dpositions + token[t] * n + begin, d, 1, n, 0, width);
-            kernels->column_sums(dtypes + (types_of_tokens ? types_of_tokens[t] : 0) * n + begin, d, 1, n, 0, width);
+                nn->kernel_table->column_sums(dwords + (size_t)ids[t] * n + begin, d, 1, n, 0, width);
+            nn->kernel_table->column_sums(dpositions + token[t] * n + begin, d, 1, n, 0, width);
+            nn->kernel_table->column_sums(dtypes + (types_of_tokens ? types_of_tokens[t] : 0) * n + begin, d, 1, n, 0, width);
         }
     }
 }
@@ -237,7 +233,7 @@ static double sum_of_squares(const struct nn *nn, const float *x, size_t n)
     double *part = xmalloc_array(parts + 1, sizeof *part), total = 0;
 #pragma omp parallel for num_threads(nn->threads)
     for (size_t i = 0; i < parts; i++)
-        part[i] = kernels->sum_of_squares(x + i * ELEMENTS, n - i * ELEMENTS < ELEMENTS ? n - i * ELEMENTS : ELEMENTS);
+        part[i] = nn->kernel_table->sum_of_squares(x + i * ELEMENTS, n - i * ELEMENTS < ELEMENTS ? n - i * ELEMENTS : ELEMENTS);
     for (size_t i = 0; i < parts; i++)
         total += part[i];
     free(part);
@@ -249,7 +245,7 @@ static void adamw(const struct nn *nn, float *p, float *m, float *v, const float
     double correction1 = 1.0 - pow(a->beta1, (double)a->step), correction2 = 1.0 - pow(a->beta2, (double)a->step);
 #pragma omp parallel for num_threads(nn->threads)
     for (size_t i = 0; i < n; i += ELEMENTS)
-        kernels->adamw(p + i, m + i, v + i, g + i, n - i < ELEMENTS ? n - i : ELEMENTS, a, correction1,
+        nn->kernel_table->adamw(p + i, m + i, v + i, g + i, n - i < ELEMENTS ? n - i : ELEMENTS, a, correction1,
                        sqrt(correction2));
 }
 
@@ -266,13 +262,15 @@ int nn_cpu(struct nn *nn, long threads, struct error *err)
     int wanted = threads > 0 ? (int)threads : omp_get_max_threads();
     if (threads < 0 || wanted > LARGEST_THREADS)
         return error_set(err, STATUS_USAGE, "--threads must be between 1 and %d, not %ld", (int)LARGEST_THREADS, threads);
-    library = gemm_openblas();
-    kernels = cpu_kernels_choose();
+    const struct gemm_library *library = gemm_openblas();
+    const struct cpu_kernels *kernels = cpu_kernels_choose();
     *nn = (struct nn){
         .name = "cpu",
         .library = library->name,
         .kernels = kernels->name,
         .threads = wanted,
+        .matrix_library = library,
+        .kernel_table = kernels,
         .linear = linear,
         .linear_grad_input = linear_grad_input,
         .linear_grad_weight = linear_grad_weight,
