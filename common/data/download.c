@@ -19,7 +19,7 @@
 #include "base/memory.h"
 #include "base/progress.h"
 
-enum { MAX_TRIES = 5, MAX_REDIRECTS = 10, CONNECT_SECONDS = 30, STALL_SECONDS = 60, STATE_MAX = 16384 };
+enum { MAX_TRIES = 5, MAX_IDLE = 2, MAX_REDIRECTS = 10, CONNECT_SECONDS = 30, STALL_SECONDS = 60, STATE_MAX = 16384 };
 
 /* What one answer said about itself; cleared when the next one (after a redirect) begins. */
 struct answer {
@@ -331,16 +331,17 @@ static int open_part(struct transfer *t)
 
 static int try_until_done(struct transfer *t)
 {
+    int idle = 0; /* tries that brought no byte */
     for (int tries = 1;; tries++) {
         int rc = transfer_once(t);
         if (rc == 0 || t->fatal)
             return rc;
-        bool gained = t->begun;
+        idle += !t->begun;
         if (t->have > 0 && !t->version[0])
             t->have = 0; /* nothing says that the next answer would be the same file */
-        if (tries == MAX_TRIES || (!gained && tries > 1))
+        if (tries == MAX_TRIES || idle == MAX_IDLE)
             return -1;
-        if (!gained)
+        if (!t->begun)
             sleep(1);
         if (lseek(t->fd, (off_t)t->have, SEEK_SET) < 0)
             return error_set(t->err, STATUS_FAILURE, "%s: %s", t->d->part, strerror(errno));

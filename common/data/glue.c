@@ -77,7 +77,10 @@ static int fetch(struct glue *g, const char *part, struct error *err)
     struct download d = {.url = g->url, .part = part, .magic = "PK"};
     for (;;) {
         struct error reason = {0};
-        if (download_run(&d, &reason) < 0)
+        int rc = download_run(&d, &reason);
+        if (rc < 0 && reason.status == STATUS_USAGE)
+            return error_set(err, reason.status, "%s", reason.text);
+        if (rc < 0)
             return error_set(err, reason.status, "cannot fetch GLUE's SST-2: %s; without network give its zip archive, its "
                              "folder or a file as PATH", reason.text);
         if (check(g, part, err) == 0)
