@@ -1,0 +1,175 @@
+/* cue_marks.c - folds sentence and cues to one form and looks for the one in the other. */
+#include "text/cue_marks.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/utf8.h"
+#include "text/unicode.h"
+#include "wire/rows.h"
+
+/* Lower case, white space runs as one space, none at the ends. places may be NULL. */
+static void fold(const char *text, size_t len, struct buf *out, uint32_t *places)
+{
+    bool space = false;
+
+    buf_reset(out);
+    for (size_t i = 0; i < len;) {
+        uint32_t c, lower[UNICODE_MAX_LOWER];
+        unsigned size = utf8_decode(text + i, len - i, &c), n;
+        if (size == 0)
+            break;
+        if (unicode_class(c) == UNICODE_SPACE) {
+            space = true;
+            i += size;
+            continue;
+        }
+        if (space && out->len > 0)
+            buf_addch(out, ' '); /* its place stays the end of the word before it */
+        space = false;
+        n = unicode_lower(c, lower);
+        for (unsigned k = 0; k < n; k++) {
+            char bytes[4];
+            unsigned bytes_len = utf8_encode(lower[k], bytes);
+            for (unsigned b = 0; places && b < bytes_len; b++)
+                places[out->len + b] = (uint32_t)i;
+            buf_add(out, bytes, bytes_len);
+        }
+        i += size;
+        if (places)
+            places[out->len] = (uint32_t)i;
+    }
+}
+
+static void fold_sentence(struct cue_finder *f, const struct sentence *s)
+{
+    size_t most = 3 * s->len + 8; /* lower case may be longer: U+0130 is 2 bytes, then 3; U+023A 2, then 3 */
+
+    if (most > f->places_cap) {
+        f->places_cap = most;
+        f->places = xrealloc_array(f->places, most, sizeof *f->places);
+    }
+    f->places[0] = 0;
+    fold(s->text, s->len, &f->folded, f->places);
+}
+
+static bool is_word_at(const struct buf *text, size_t at)
+{
+    uint32_t c;
+
+    while (at > 0 && ((unsigned char)text->data[at] & 0xC0) == 0x80)
+        at--;
+    return utf8_decode(text->data + at, text->len - at, &c) > 0 && unicode_is_word_character(c);
+}
+
+/* Neither end may cut a word. */
+static bool is_whole(const struct buf *text, size_t begin, size_t end)
+{
+    return !(begin > 0 && is_word_at(text, begin - 1) && is_word_at(text, begin)) &&
+           !(end < text->len && is_word_at(text, end - 1) && is_word_at(text, end));
+}
+
+/* The place of folded f->cue from byte `from` of the folded sentence on; false where there is none. */
+static bool find_from(const struct cue_finder *f, size_t from, size_t *begin)
+{
+    const struct buf *text = &f->folded;
+
+    while (f->cue.len > 0 && from + f->cue.len <= text->len) {
+        const char *found = memmem(text->data + from, text->len - from, f->cue.data, f->cue.len);
+        if (!found)
+            return false;
+        *begin = (size_t)(found - text->data);
+        if (is_whole(text, *begin, *begin + f->cue.len))
+            return true;
+        from = *begin + 1;
+    }
+    return false;
+}
+
+/* Finds cue i: the first place that no equal cue before it has taken. */
+static void find_cue(struct cue_finder *f, const struct sentence *s, size_t i)
+{
+    size_t from = 0, begin;
+
+    f->found[i] = (struct token_span){0, 0};
+    fold(s->cues[i].text, s->cues[i].len, &f->cue, NULL);
+    while (find_from(f, from, &begin)) {
+        struct token_span span = {f->places[begin], f->places[begin + f->cue.len]};
+        bool taken = false;
+        for (size_t k = 0; k < i; k++)
+            taken |= f->found[k].begin == span.begin && f->found[k].end == span.end;
+        if (!taken) {
+            f->found[i] = span;
+            return;
+        }
+        from = begin + 1;
+    }
+}
+
+static bool is_all_punctuation(const char *text, struct token_span span)
+{
+    for (size_t i = span.begin; i < span.end;) {
+        uint32_t c;
+        unsigned size = utf8_decode(text + i, span.end - i, &c);
+        if (size == 0 || unicode_class(c) != UNICODE_PUNCT)
+            return false;
+        i += size;
+    }
+    return true;
+}
+
+static uint8_t mark_of(const struct cue_finder *f, const struct sentence *s, struct token_span token)
+{
+    uint8_t mark = CUE_NONE;
+    uint32_t shortest = UINT32_MAX;
+
+    for (size_t i = 0; i < s->n_cues; i++) {
+        struct token_span cue = f->found[i];
+        if (cue.begin < token.end && token.begin < cue.end && cue.end - cue.begin < shortest) {
+            shortest = cue.end - cue.begin;
+            mark = s->cues[i].mark;
+        }
+    }
+    return mark;
+}
+
+void cue_marks_add(struct cue_finder *f, const struct sentence *s, const struct token_span *spans, const uint8_t *types,
+                   size_t n, struct buf *out)
+{
+    bool any = false;
+    char *marks;
+
+    buf_reserve(out, n);
+    marks = out->data + out->len;
+    memset(marks, CUE_NONE, n);
+    if (s->n_cues > f->found_cap) {
+        f->found_cap = 2 * s->n_cues;
+        f->found = xrealloc_array(f->found, f->found_cap, sizeof *f->found);
+    }
+    if (s->n_cues > 0)
+        fold_sentence(f, s);
+    for (size_t i = 0; i < s->n_cues; i++)
+        find_cue(f, s, i);
+    for (size_t i = 0; i < n && s->n_cues > 0; i++) {
+        uint8_t mark = spans[i].end > 0 && !(types && types[i]) ? mark_of(f, s, spans[i]) : CUE_NONE;
+        if (mark == CUE_NONE || is_all_punctuation(s->text, spans[i]))
+            continue;
+        marks[i] = (char)mark;
+        any = true;
+    }
+    if (!any)
+        memset(marks, CUE_ROW_UNMARKED, n);
+    out->len += n;
+    out->data[out->len] = '\0';
+}
+
+void cue_finder_free(struct cue_finder *f)
+{
+    buf_free(&f->folded);
+    buf_free(&f->cue);
+    free(f->places);
+    free(f->found);
+    *f = (struct cue_finder){0};
+}
