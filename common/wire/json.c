@@ -3,7 +3,7 @@
  * yajl reports tokens but not where they stand. Inside a callback yajl_get_bytes_consumed is the end of the token just
  * read; its beginning is the first byte after the token before it that is neither white space, comma nor colon.
  * What yajl lets pass is refused here: UTF-8 that is not strict, lone surrogate escapes, keys given twice, endless
- * nesting. Looking things up is in json_get.c, writing in json_write.c.
+ * nesting, a string begun behind the value. Looking things up is in json_get.c, writing in json_write.c.
  */
 #include "wire/json.h"
 
@@ -388,6 +388,16 @@ static int parse_with_yajl(struct parser *p, const char *text, size_t len)
     return p->failed ? -1 : 0;
 }
 
+/* yajl takes the beginning of a string behind the value, as in {}", for nothing. */
+static void check_rest(struct parser *p)
+{
+    const struct json *doc = p->doc;
+    size_t end = doc->nodes[0].end;
+    end += white_space(doc->source + end, doc->source_len - end);
+    if (end < doc->source_len)
+        fail_at(p, end, "more text after the value");
+}
+
 int json_parse(struct json *doc, const char *text, size_t len, struct error *err)
 {
     struct parser *p = parser_of(doc);
@@ -418,7 +428,8 @@ int json_parse(struct json *doc, const char *text, size_t len, struct error *err
     if (!p->failed) {
         /* Strings lose two quotes and gain a NUL; a number gains a NUL and has a separator, or the end, behind it. */
         buf_reserve(&doc->strings, len + 2);
-        parse_with_yajl(p, text, len);
+        if (parse_with_yajl(p, text, len) == 0)
+            check_rest(p);
     }
     if (p->failed)
         doc->n_nodes = 0;

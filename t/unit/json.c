@@ -100,6 +100,8 @@ static void test_refused(void)
     REFUSED("\"abc", "5: the text ends too early");
     REFUSED("{} {}", "4: more text after the value");
     REFUSED("1 2", "3: more text after the value");
+    REFUSED("{} \"", "4: more text after the value");
+    REFUSED("1\"x", "2: more text after the value");
     REFUSED("{\"a\" 1}", "6: ':' expected after the key");
     REFUSED("{a:1}", "2: unexpected character");
     REFUSED("{1:1}", "2: a key in double quotes expected");
