@@ -11,7 +11,7 @@
 
 #include "base/memory.h"
 #include "base/rng.h"
-#include "tap.h"
+#include "../helper/tap.h"
 
 static struct json doc;
 

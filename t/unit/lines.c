@@ -11,7 +11,7 @@
 #include "base/buf.h"
 #include "base/memory.h"
 #include "base/rng.h"
-#include "tap.h"
+#include "../helper/tap.h"
 
 /* A reader at the end of a pipe; the other end goes to *fd. */
 static void open_pipe(struct lines *l, int *fd, size_t longest)

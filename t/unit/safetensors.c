@@ -13,7 +13,7 @@
 #include "base/buf.h"
 #include "base/memory.h"
 #include "base/rng.h"
-#include "tap.h"
+#include "../helper/tap.h"
 
 static const size_t cap = (size_t)1 << 30;
 

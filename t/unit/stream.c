@@ -12,7 +12,7 @@
 
 #include "base/buf.h"
 #include "base/memory.h"
-#include "tap.h"
+#include "../helper/tap.h"
 
 static char *label_names[] = {(char *)(uintptr_t) "negative", (char *)(uintptr_t) "posi\"tive"};
 static const struct stream_head sample_head = {.vocab_sha256 =
