@@ -116,7 +116,7 @@ static void tell_notes(struct buf *notes)
     char *rest = NULL;
     for (char *line = notes->data ? strtok_r(notes->data, "\n", &rest) : NULL; line; line = strtok_r(NULL, "\n", &rest))
         inform(0, "%s", line);
-    buf_reset(notes);
+    buf_free(notes);
 }
 
 static void find_data(struct options *o)

@@ -8,7 +8,7 @@
 #include "base/memory.h"
 #include "data/source.h"
 
-enum { NONE = UINT32_MAX, ROOT = 0 };
+static const uint32_t NONE = UINT32_MAX, ROOT = 0;
 
 struct node {
     uint32_t parent, word, depth;

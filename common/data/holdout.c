@@ -7,7 +7,7 @@
 #include "base/memory.h"
 #include "base/rng.h"
 
-enum { NO_OWNER = UINT32_MAX - 1, MANY_OWNERS = UINT32_MAX }; /* other values of `owner` are patterns */
+static const uint32_t NO_OWNER = UINT32_MAX - 1, MANY_OWNERS = UINT32_MAX; /* other values of `owner` are patterns */
 enum { ALWAYS_TIED = 100, HOLDOUT_STREAM = 1 };
 
 struct groups {
