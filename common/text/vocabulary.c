@@ -117,6 +117,7 @@ static int place_added(struct vocabulary *v, const char *path, struct error *err
         if ((size_t)a->id >= v->n_tokens + 65536)
             return error_set(err, STATUS_FAILURE, "%s: added token '%s' has id %d, far beyond the vocabulary's %zu tokens",
                              path, a->text, (int)a->id, v->n_tokens);
+        a->is_new = (size_t)a->id >= v->n_tokens || v->tokens[a->id][0] == '\0';
         if ((size_t)a->id >= v->n_tokens) {
             v->tokens = xrealloc_array(v->tokens, (size_t)a->id + 1, sizeof *v->tokens);
             while (v->n_tokens <= (size_t)a->id)

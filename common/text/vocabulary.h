@@ -34,6 +34,7 @@ struct added_token {
     bool lstrip;      /* takes white space on its left with it */
     bool rstrip;
     bool normalized;  /* matched in the normalised text, not in the raw one */
+    bool is_new;      /* the model's own vocabulary lacks it: no word is pieced with it */
 };
 
 struct vocabulary {

@@ -38,10 +38,15 @@ static void build_trie(struct tokenizer *t, const struct vocabulary *v)
     struct trie_piece *suffix = xmalloc_array(v->n_tokens + 1, sizeof *suffix);
     /* Punctuation stands alone, so no word begins with "##"; another prefix could begin one. */
     bool prefix_begins_words = prefix == 0 || unicode_class((unsigned char)v->prefix[0]) != UNICODE_PUNCT;
+    size_t added = 0;
 
     for (size_t id = 0; id < v->n_tokens; id++) {
         const char *text = v->tokens[id];
         size_t len = strlen(text);
+        while (added < v->n_added && (size_t)v->added[added].id < id)
+            added++;
+        if (added < v->n_added && (size_t)v->added[added].id == id && v->added[added].is_new)
+            continue;
         bool inside = strncmp(text, v->prefix, prefix) == 0;
         if (len == 0 || len > prefix + 4 * t->max_word_characters) /* no word is as long */
             continue;
