@@ -2,7 +2,7 @@
 
     BUILD=build python t/oracle/frames.py
 
-Prints TAP; needs BUILD/t/helper/frames. (The file is not called safetensors.py, because every script in this folder would
+Prints TAP; makes BUILD/t/helper/frames where it is not there. (The file is not called safetensors.py, because every script in this folder would
 import it instead of the package.)
 
 1. Random frames of our writer, some without tensors: the library reads the same tensors.
@@ -28,7 +28,9 @@ except ImportError as missing:
     print(f"1..0 # SKIP {missing}")
     sys.exit(0)
 
-FRAMES = os.path.join(os.environ.get("BUILD", "build"), "t", "helper", "frames")
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.abspath(os.environ.get("BUILD", os.path.join(ROOT, "build")))
+FRAMES = os.path.join(BUILD, "t", "helper", "frames")
 NUMPY_DTYPES = {"BOOL", "U8", "I8", "U16", "I16", "F16", "U32", "I32", "F32", "U64", "I64", "F64"}
 TORCH_DTYPES = [torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2, torch.float16, torch.bool]
 
@@ -191,6 +193,8 @@ def check_damage(rounds=1500):
 
 if __name__ == "__main__":
     print("# safetensors", safetensors.__version__)
+    if not os.path.exists(FRAMES):
+        subprocess.run(["make", "-s", "-C", ROOT, f"BUILD={BUILD}", FRAMES], check=True, stdout=subprocess.DEVNULL)
     check_our_writer()
     check_our_reader()
     check_damage()
