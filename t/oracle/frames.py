@@ -2,8 +2,8 @@
 
     BUILD=build python t/oracle/frames.py
 
-Prints TAP; makes BUILD/t/helper/frames where it is not there. (The file is not called safetensors.py, because every script in this folder would
-import it instead of the package.)
+Prints TAP; makes BUILD/t/helper/frames where it is not there. (The file is not called safetensors.py, because every
+script in this folder would import it instead of the package.)
 
 1. Random frames of our writer, some without tensors: the library reads the same tensors.
 2. Random frames of the library's writers: our reader, and our mapping of files, finds the same bytes.
