@@ -13,11 +13,6 @@
 /* Above about 1,000 tokens a pass does not become faster by more, and activations leave the cache. */
 enum { TOKENS_AT_ONCE = 1024, ROWS_AT_ONCE = 512 };
 
-static struct column *ids_column(struct classifier *c)
-{
-    return rows_column(&c->rows, "ids", ST_I32, COLUMN_LIST, 1);
-}
-
 int classifier_open(struct classifier *c, const char *folder, long threads, long max_len, struct error *err)
 {
     *c = (struct classifier){0};
@@ -36,6 +31,8 @@ int classifier_open(struct classifier *c, const char *folder, long threads, long
     if (c->max_len > c->model.config.max_position_embeddings)
         c->max_len = c->model.config.max_position_embeddings;
     c->scratch = encoder_scratch_new();
+    rows_column(&c->rows, "ids", ST_I32, COLUMN_LIST, 1);
+    rows_column(&c->rows, "types", ST_U8, COLUMN_TOKEN, 1);
     activations_init(&c->activations, &c->model.config, false);
     c->probabilities = xmalloc_array(c->model.classes, sizeof *c->probabilities);
     return 0;
@@ -63,7 +60,7 @@ void classifier_close(struct classifier *c)
 
 void classifier_add_ids(struct classifier *c, const int32_t *ids, const uint8_t *types, size_t n)
 {
-    struct column *column = ids_column(c), *types_column = rows_column(&c->rows, "types", ST_U8, COLUMN_TOKEN, 1);
+    struct column *column = rows_find(&c->rows, "ids"), *types_column = rows_find(&c->rows, "types");
     int64_t end = column_offsets(column)[c->rows.n] + (int64_t)n;
     buf_add(&column->values, ids, n * sizeof *ids);
     buf_add(&column->offsets, &end, sizeof end);
@@ -92,7 +89,7 @@ size_t classifier_gathered(const struct classifier *c)
 bool classifier_full(const struct classifier *c)
 {
     const struct column *ids = rows_find(&c->rows, "ids");
-    return c->rows.n >= ROWS_AT_ONCE || (ids && column_offsets(ids)[c->rows.n] >= TOKENS_AT_ONCE);
+    return c->rows.n >= ROWS_AT_ONCE || column_offsets(ids)[c->rows.n] >= TOKENS_AT_ONCE;
 }
 
 void classifier_reset(struct classifier *c)
