@@ -188,27 +188,34 @@ void model_free(struct model *m)
     *m = (struct model){0};
 }
 
+int model_check_row(const struct model *m, const int32_t *ids, const uint8_t *types, size_t n, struct error *err)
+{
+    long positions = m->config.max_position_embeddings;
+    if (n > (size_t)positions)
+        return error_set(err, STATUS_FAILURE,
+                         "%zu tokens, but the model has %ld positions; run wp-tokenize with --max-len %ld", n, positions,
+                         positions);
+    for (size_t t = 0; t < n; t++) {
+        if (ids[t] < 0 || ids[t] >= m->config.vocab_size)
+            return error_set(err, STATUS_FAILURE,
+                             "token id %ld is not among the model's %ld tokens; run wp-tokenize -m with this model",
+                             (long)ids[t], m->config.vocab_size);
+        if (types && types[t] >= m->config.type_vocab_size)
+            return error_set(err, STATUS_FAILURE,
+                             "token type %d, but the model knows %ld types; it was not made for pairs, so run wp-tokenize "
+                             "without --pair",
+                             types[t], m->config.type_vocab_size);
+    }
+    return 0;
+}
+
 int model_check_rows(const struct model *m, const struct rows *rows, struct error *err)
 {
-    const struct column *ids_column = rows_find(rows, "ids"), *types_column = rows_find(rows, "types");
-    if (rows->n == 0)
-        return 0;
-    const int32_t *ids = column_i32(ids_column);
-    const int64_t *offsets = column_offsets(ids_column);
+    const struct column *ids = rows_find(rows, "ids"), *types = rows_find(rows, "types");
     for (size_t i = 0; i < rows->n; i++) {
-        if (offsets[i + 1] - offsets[i] > m->config.max_position_embeddings)
-            return error_set(err, STATUS_FAILURE,
-                             "row %zu has %lld tokens, the model has %ld positions; tokenise with --max-len %ld", i,
-                             (long long)(offsets[i + 1] - offsets[i]), m->config.max_position_embeddings,
-                             m->config.max_position_embeddings);
-        for (int64_t t = offsets[i]; t < offsets[i + 1]; t++)
-            if (ids[t] < 0 || ids[t] >= m->config.vocab_size)
-                return error_set(err, STATUS_FAILURE, "row %zu: token id %ld is outside the model's vocabulary of %ld", i,
-                                 (long)ids[t], m->config.vocab_size);
+        size_t begin = (size_t)column_offsets(ids)[i], n = (size_t)column_offsets(ids)[i + 1] - begin;
+        if (model_check_row(m, column_i32(ids) + begin, types ? column_u8(types) + begin : NULL, n, err) < 0)
+            return error_prefix(err, "row %zu", i + 1);
     }
-    for (int64_t t = 0; types_column && t < offsets[rows->n]; t++)
-        if (column_u8(types_column)[t] >= m->config.type_vocab_size)
-            return error_set(err, STATUS_FAILURE, "token type %d is outside the model's %ld types",
-                             column_u8(types_column)[t], m->config.type_vocab_size);
     return 0;
 }

@@ -49,7 +49,9 @@ void model_forward(const struct model *m, const struct nn *nn, struct activation
 void model_backward(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
                     const struct model_dropout *dropout, const float *d_logits, float *gradients);
 
-/* That every id, type and length of the rows fits the model; the text names the row. */
+/* That a row of n tokens fits the model: its ids, its types (NULL: all 0), its length. */
+int model_check_row(const struct model *m, const int32_t *ids, const uint8_t *types, size_t n, struct error *err);
+/* The same of all rows; the text names the row, counted from 1. */
 int model_check_rows(const struct model *m, const struct rows *rows, struct error *err);
 
 #endif
