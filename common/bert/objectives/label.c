@@ -18,12 +18,16 @@ static int prepare(struct objective *o, const struct rows *rows, size_t classes,
     (void)o;
     for (size_t i = 0; label && i < rows->n; i++) {
         if (label[i] >= (int32_t)classes)
-            return error_set(err, STATUS_FAILURE, "row %zu has label %d, the model has %zu classes", i, (int)label[i],
-                             classes);
+            return error_set(err, STATUS_FAILURE,
+                             "row %zu: label %d, but there are %zu classes (0 to %zu); name all of them in wp-tokenize "
+                             "--labels",
+                             i + 1, (int)label[i], classes, classes - 1);
         used += label[i] >= 0;
     }
     if (used == 0)
-        return error_set(err, STATUS_FAILURE, "no row has a gold label, which the objective term 'label' needs");
+        return error_set(err, STATUS_FAILURE,
+                         "no row has a gold label (0, 1, ...), which the objective term 'label' needs; label some rows, or "
+                         "leave the term out of --objective");
     return 0;
 }
 

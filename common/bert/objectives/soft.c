@@ -32,7 +32,8 @@ static int prepare(struct objective *o, const struct rows *rows, size_t classes,
         return -1;
     if (state->teacher.rows_with == 0)
         return error_set(err, STATUS_FAILURE,
-                         "no row has a teacher's answer, which the objective term 'soft' needs; run groq-reason first");
+                         "no row has a teacher's answer, which the objective term 'soft' needs; run groq-reason before "
+                         "wp-tokenize, or leave the term out of --objective");
     return 0;
 }
 

@@ -45,6 +45,19 @@ static double confidence_of(const struct answers *a, size_t i)
     return a->confidence ? a->confidence[i] : -1;
 }
 
+/* The largest confidence below the cut that would part sorted[0..n) at `at`. Equal values stay together, so the cut moves to
+ * the nearest place where the value changes. */
+static double edge_near(const float *sorted, size_t n, size_t at)
+{
+    for (size_t away = 0; away < n; away++) {
+        if (away < at && sorted[at - away - 1] < sorted[at - away])
+            return sorted[at - away - 1];
+        if (at + away < n && sorted[at + away - 1] < sorted[at + away])
+            return sorted[at + away - 1];
+    }
+    return INFINITY; /* all are equal: no cut */
+}
+
 static void calibrate(struct calibration *c, struct teacher *t, const struct answers *a, size_t n)
 {
     float *sorted = xmalloc_array(t->rows_with_gold, sizeof *sorted);
@@ -54,7 +67,7 @@ static void calibrate(struct calibration *c, struct teacher *t, const struct ans
             sorted[used++] = (float)confidence_of(a, i);
     qsort(sorted, used, sizeof *sorted, compare_floats);
     for (size_t b = 0; b + 1 < TEACHER_BINS; b++)
-        c->edges[b] = t->edges[b] = sorted[(b + 1) * used / TEACHER_BINS];
+        c->edges[b] = t->edges[b] = edge_near(sorted, used, (b + 1) * used / TEACHER_BINS);
     free(sorted);
     for (size_t i = 0; i < n; i++) {
         if (a->gold[i] < 0 || a->label[i] < 0)
@@ -85,10 +98,12 @@ static int take_probs(double *out, const float *probs, size_t classes, size_t ro
         out[c] = probs[c];
         total += probs[c];
         if (!(probs[c] >= 0))
-            return error_set(err, STATUS_FAILURE, "row %zu: teacher_probs has a value below 0", row);
+            return error_set(err, STATUS_FAILURE, "row %zu: teacher_probs are no probabilities: one is %g", row + 1,
+                             probs[c]);
     }
     if (fabs(total - 1) > 1e-3)
-        return error_set(err, STATUS_FAILURE, "row %zu: teacher_probs add up to %g, not 1", row, total);
+        return error_set(err, STATUS_FAILURE, "row %zu: teacher_probs are no probabilities: they add up to %g", row + 1,
+                         total);
     return 0;
 }
 
@@ -98,8 +113,10 @@ static int count_rows(struct teacher *t, const struct answers *a, const struct r
     for (size_t i = 0; i < rows->n; i++) {
         bool has_label = a->label && a->label[i] >= 0;
         if (has_label && a->label[i] >= (int32_t)classes)
-            return error_set(err, STATUS_FAILURE, "row %zu has teacher_label %d, the model has %zu classes", i,
-                             (int)a->label[i], classes);
+            return error_set(err, STATUS_FAILURE,
+                             "row %zu: teacher_label %d, but there are %zu classes (0 to %zu); name all of them in "
+                             "wp-tokenize --labels",
+                             i + 1, (int)a->label[i], classes, classes - 1);
         t->rows_with += has_label || (a->probs && a->probs[i * classes] >= 0);
         if (has_label && a->gold && a->gold[i] >= 0) {
             t->rows_with_gold++;
@@ -117,7 +134,9 @@ int teacher_estimate(struct teacher *t, const struct rows *rows, size_t classes,
     const struct column *probs = rows_find(rows, "teacher_probs");
     *t = (struct teacher){0};
     if (probs && probs->width != classes)
-        return error_set(err, STATUS_FAILURE, "teacher_probs has %zu classes, the model has %zu", probs->width, classes);
+        return error_set(err, STATUS_FAILURE,
+                         "teacher_probs has %zu classes, but there are %zu; name all of them in wp-tokenize --labels",
+                         probs->width, classes);
     if (count_rows(t, &a, rows, classes, err) < 0)
         return -1;
     if (t->calibrated)
