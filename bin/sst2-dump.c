@@ -43,7 +43,8 @@ static void check_options(struct options *o, bool url_given, bool part_given, bo
     if ((part_given || words_given) && o->sampling.holdout <= 0)
         cli_usage_error("--%s needs --holdout F", part_given ? "part" : "phrase-words");
     if (o->data.path && (url_given || !o->glue.verify))
-        cli_usage_error("--%s is for fetching the data, but '%s' is given", url_given ? "url" : "no-verify", o->data.path);
+        cli_usage_error("--%s is for fetching the data, but '%s' is given", url_given ? "url" : "no-verify",
+                        o->data.path);
     if (!o->data.path && data_format_of(o->data.format) != FORMAT_AUTO && data_format_of(o->data.format) != FORMAT_GLUE)
         cli_usage_error("--input-format %s needs a PATH (- for standard input)", o->data.format);
 }

@@ -12,9 +12,9 @@ static const uint32_t NONE = UINT32_MAX, ROOT = 0;
 
 struct node {
     uint32_t parent, word, depth;
-    uint32_t fail;     /* the longest proper suffix of this node's words that is in the trie */
-    uint32_t pattern;  /* whose words end here; NONE */
-    uint32_t suffix;   /* the nearest node over failure links where a pattern ends; NONE */
+    uint32_t fail;    /* the longest proper suffix of this node's words that is in the trie */
+    uint32_t pattern; /* whose words end here; NONE */
+    uint32_t suffix;  /* the nearest node over failure links where a pattern ends; NONE */
 };
 
 /* Open addressing; a slot holds a node (word) number + 1, 0 is empty. */

@@ -1,5 +1,5 @@
-/* dataset.h - the rows of a data set, whatever it is stored in: a zip archive, a folder or a file; GLUE's TSV, trees, CSV,
- * TSV or JSONL.
+/* dataset.h - the rows of a data set, whatever it is stored in: a zip archive, a folder or a file; GLUE's TSV, trees,
+ * CSV, TSV or JSONL.
  *
  *     struct dataset set;
  *     struct data_row row;

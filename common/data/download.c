@@ -31,13 +31,13 @@ struct transfer {
     struct download *d;
     CURL *curl;
     int fd;
-    long long have;        /* bytes of the file in PART */
-    char version[256];     /* of those bytes; "" unknown */
+    long long have;    /* bytes of the file in PART */
+    char version[256]; /* of those bytes; "" unknown */
     struct answer answer;
-    bool begun;            /* the answer was looked at and its bytes are taken */
-    bool fatal;            /* trying again cannot help */
+    bool begun; /* the answer was looked at and its bytes are taken */
+    bool fatal; /* trying again cannot help */
     struct progress progress;
-    struct error *err;     /* set by a callback that ends the transfer */
+    struct error *err; /* set by a callback that ends the transfer */
 };
 
 /* ---- addresses ---- */
@@ -176,7 +176,8 @@ static int begin_body(struct transfer *t, const char *data, size_t len)
     curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
     const struct answer *a = &t->answer;
     if (status == 206) {
-        if (a->range_begin != t->have || (a->etag[0] == '"' && t->version[0] == '"' && strcmp(a->etag, t->version) != 0)) {
+        if (a->range_begin != t->have ||
+            (a->etag[0] == '"' && t->version[0] == '"' && strcmp(a->etag, t->version) != 0)) {
             t->have = 0; /* not what was asked for: the next try starts over */
             return error_set(t->err, STATUS_FAILURE, "%s: the server sent another part of the file than was asked for",
                              t->d->url);
@@ -187,8 +188,10 @@ static int begin_body(struct transfer *t, const char *data, size_t len)
     if (strncasecmp(a->content_type, "text/html", 9) == 0 || len < strlen(t->d->magic) ||
         memcmp(data, t->d->magic, strlen(t->d->magic)) != 0) {
         t->fatal = true;
-        return error_set(t->err, STATUS_FAILURE, "%s: the answer is no zip archive but %s; a proxy or login page may be in "
-                         "the way", t->d->url, a->content_type[0] ? a->content_type : "something else");
+        return error_set(t->err, STATUS_FAILURE,
+                         "%s: the answer is no zip archive but %s; a proxy or login page may be in "
+                         "the way",
+                         t->d->url, a->content_type[0] ? a->content_type : "something else");
     }
     t->have = 0;
     t->d->resumed = false;
@@ -208,9 +211,14 @@ static size_t take_body(char *data, size_t size, size_t count, void *context)
     curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
     if (status != 200 && status != 206)
         return len; /* the text of an error or a redirect */
-    if (!t->begun && begin_body(t, data, len) < 0)
-        return 0;
-    t->begun = true;
+    if (!t->begun) {
+        curl_off_t left = -1;
+        if (begin_body(t, data, len) < 0)
+            return 0;
+        curl_easy_getinfo(t->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &left);
+        t->progress.total = left > 0 ? (uint64_t)(t->have + left) : 0;
+        t->begun = true;
+    }
     if (write_full(t->fd, data, len, t->d->part, t->err) < 0) {
         t->fatal = true;
         return 0;
@@ -262,7 +270,8 @@ static int judge(struct transfer *t, const char *url, CURLcode code, const char 
     if (code != CURLE_OK) {
         const char *reason = message[0] ? message : curl_easy_strerror(code);
         t->fatal = code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY ||
-                   code == CURLE_COULDNT_CONNECT || code == CURLE_SSL_CONNECT_ERROR || code == CURLE_PEER_FAILED_VERIFICATION;
+                   code == CURLE_COULDNT_CONNECT || code == CURLE_SSL_CONNECT_ERROR ||
+                   code == CURLE_PEER_FAILED_VERIFICATION;
         return error_set(t->err, STATUS_FAILURE, "%s: %s", url, reason);
     }
     if (redirect) {
@@ -280,7 +289,8 @@ static int judge(struct transfer *t, const char *url, CURLcode code, const char 
     if (!t->begun)
         return error_set(t->err, STATUS_FAILURE, "%s: the server sent an empty file", url);
     if (t->answer.range_total >= 0 && t->have != t->answer.range_total)
-        return error_set(t->err, STATUS_FAILURE, "%s: only %lld of %lld bytes came", url, t->have, t->answer.range_total);
+        return error_set(t->err, STATUS_FAILURE, "%s: only %lld of %lld bytes came", url, t->have,
+                         t->answer.range_total);
     return 0;
 }
 

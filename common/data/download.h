@@ -16,7 +16,7 @@ struct download {
     const char *part;  /* path of the unfinished file */
     const char *magic; /* the first bytes that the file must have; else it is an error page or the like */
     /* results */
-    bool resumed;      /* some bytes are from an earlier try */
+    bool resumed; /* some bytes are from an earlier try */
 };
 
 /* Returns when PART is whole; the caller checks it and gives it its final name. Transfers that break are tried again as

@@ -48,8 +48,10 @@ static int check(const struct glue *g, const char *path, struct error *err)
             return error_set(err, STATUS_FAILURE, "%s: has no %s; --no-verify takes another archive than GLUE's", path,
                              table_names[i]);
         if (strcmp(hex[i], table_sums[i]) != 0)
-            return error_set(err, STATUS_FAILURE, "%s: its %s is not GLUE's (sha256 %.12s..., not %.12s...); --no-verify "
-                             "takes another archive", path, table_names[i], hex[i], table_sums[i]);
+            return error_set(err, STATUS_FAILURE,
+                             "%s: its %s is not GLUE's (sha256 %.12s..., not %.12s...); --no-verify "
+                             "takes another archive",
+                             path, table_names[i], hex[i], table_sums[i]);
     }
     return 0;
 }
@@ -81,8 +83,10 @@ static int fetch(struct glue *g, const char *part, struct error *err)
         if (rc < 0 && reason.status == STATUS_USAGE)
             return error_set(err, reason.status, "%s", reason.text);
         if (rc < 0)
-            return error_set(err, reason.status, "cannot fetch GLUE's SST-2: %s; without network give its zip archive, its "
-                             "folder or a file as PATH", reason.text);
+            return error_set(err, reason.status,
+                             "cannot fetch GLUE's SST-2: %s; without network give its zip archive, its "
+                             "folder or a file as PATH",
+                             reason.text);
         if (check(g, part, err) == 0)
             return 0;
         bool again = d.resumed; /* the two pieces may not have been of one file */
@@ -117,7 +121,8 @@ int glue_fetch(struct glue *g, struct error *err)
 {
     char *folder = path_cache_home();
     if (!folder)
-        return error_set(err, STATUS_USAGE, "neither XDG_CACHE_HOME nor HOME is set, so there is no cache to fetch GLUE's "
+        return error_set(err, STATUS_USAGE,
+                         "neither XDG_CACHE_HOME nor HOME is set, so there is no cache to fetch GLUE's "
                          "SST-2 into; give its zip archive, its folder or a file as PATH");
     g->path = cache_path(folder, g->url);
     int held = folder_make(folder, err) < 0 ? -1 : lock(g->path, err);

@@ -12,12 +12,12 @@ enum { ALWAYS_TIED = 100, HOLDOUT_STREAM = 1 };
 
 struct groups {
     const struct containment *c;
-    const uint32_t *rows;   /* of each pattern: how many texts have its words */
-    uint32_t *parent;       /* union and find; a root is its own parent */
-    size_t *size;           /* of a root: rows of its group */
+    const uint32_t *rows; /* of each pattern: how many texts have its words */
+    uint32_t *parent;     /* union and find; a root is its own parent */
+    size_t *size;         /* of a root: rows of its group */
     size_t largest;
-    uint32_t *owner;        /* of a short phrase: what contains it */
-    bool *held;             /* of each pattern */
+    uint32_t *owner; /* of a short phrase: what contains it */
+    bool *held;      /* of each pattern */
 };
 
 static uint32_t find(const struct groups *g, uint32_t p)
@@ -168,8 +168,11 @@ int holdout_split(struct holdout *h, const struct text *texts, size_t n, struct 
     for (size_t i = 0; i < n; i++)
         rows[c.pattern[i]]++;
     sort_edges(&c);
-    struct groups g = {.c = &c, .rows = rows, .parent = xmalloc_array(patterns, sizeof *g.parent),
-                       .size = xmalloc_array(patterns, sizeof *g.size), .owner = xmalloc_array(patterns, sizeof *g.owner),
+    struct groups g = {.c = &c,
+                       .rows = rows,
+                       .parent = xmalloc_array(patterns, sizeof *g.parent),
+                       .size = xmalloc_array(patterns, sizeof *g.size),
+                       .owner = xmalloc_array(patterns, sizeof *g.owner),
                        .held = xcalloc(patterns, sizeof *g.held)};
     if (h->phrase_words == 0)
         h->phrase_words = (long)tie(&g, 1, smaller > ALWAYS_TIED ? smaller : ALWAYS_TIED) + 1;

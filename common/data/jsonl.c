@@ -7,7 +7,9 @@
 
 void jsonl_open(struct jsonl *j, struct lines *lines, const struct data_options *options)
 {
-    *j = (struct jsonl){.lines = lines, .labels = &options->labels, .text_member = options->text_column,
+    *j = (struct jsonl){.lines = lines,
+                        .labels = &options->labels,
+                        .text_member = options->text_column,
                         .label_member = options->label_column};
 }
 
@@ -25,7 +27,8 @@ static int find_sentence(struct jsonl *j, struct data_row *row, struct error *er
     if (!node && j->text_member)
         return error_set(err, STATUS_FAILURE, "member '%s' is missing", name);
     if (!node)
-        return error_set(err, STATUS_FAILURE, "no member 'sentence' or 'text'; name the one that holds the text with "
+        return error_set(err, STATUS_FAILURE,
+                         "no member 'sentence' or 'text'; name the one that holds the text with "
                          "--text-column");
     if (node->type != JSON_STRING)
         return error_set(err, STATUS_FAILURE, "member '%s': is %s, where the text should be a string", name,
@@ -46,8 +49,8 @@ static int find_label(struct jsonl *j, struct data_row *row, struct error *err)
     if (!node || node->type == JSON_NULL)
         return 0;
     if (node->type != JSON_STRING && node->type != JSON_NUMBER)
-        return error_set(err, STATUS_FAILURE, "member '%s': is %s, where the label should be a name or a class number", name,
-                         json_type_name(node->type));
+        return error_set(err, STATUS_FAILURE, "member '%s': is %s, where the label should be a name or a class number",
+                         name, json_type_name(node->type));
     if (labels_find(j->labels, node->text, node->len, &row->label, &row->label_text, err) < 0)
         return error_prefix(err, "member '%s'", name);
     return 0;

@@ -15,9 +15,9 @@
 #include "wire/lines.h"
 
 struct jsonl {
-    struct lines *lines;                      /* not owned */
-    const struct labels *labels;              /* not owned */
-    const char *text_member, *label_member;   /* as asked for; NULL: the usual names */
+    struct lines *lines;                    /* not owned */
+    const struct labels *labels;            /* not owned */
+    const char *text_member, *label_member; /* as asked for; NULL: the usual names */
     struct json doc;
     struct buf members;
     long long next_idx;

@@ -84,8 +84,8 @@ static int explain(const struct labels *labels, const char *text, size_t len, bo
     for (size_t i = 0; i < labels->n; i++)
         buf_addf(&names, "%s%s", i ? "," : "", labels->names[i]);
     if (is_number)
-        error_set(err, STATUS_USAGE, "%s is outside 0 to %zu, the classes of %s; name every class with --labels", shown.data,
-                  labels->n - 1, names.data);
+        error_set(err, STATUS_USAGE, "%s is outside 0 to %zu, the classes of %s; name every class with --labels",
+                  shown.data, labels->n - 1, names.data);
     else
         error_set(err, STATUS_USAGE, "%s is not one of the labels %s; name every class with --labels", shown.data,
                   names.data);

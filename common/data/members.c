@@ -25,8 +25,8 @@ static const char *candidate(struct buf *name, const char *split, enum data_form
     static const struct {
         const char *extension;
         enum data_format format;
-    } kinds[] = {{".tsv", FORMAT_GLUE}, {".tsv", FORMAT_TSV}, {".csv", FORMAT_CSV}, {".jsonl", FORMAT_JSONL},
-                 {".ndjson", FORMAT_JSONL}, {".txt", FORMAT_TREES}};
+    } kinds[] = {{".tsv", FORMAT_GLUE},    {".tsv", FORMAT_TSV},      {".csv", FORMAT_CSV},
+                 {".jsonl", FORMAT_JSONL}, {".ndjson", FORMAT_JSONL}, {".txt", FORMAT_TREES}};
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         if (format == FORMAT_AUTO ? kinds[k].format == FORMAT_TSV : kinds[k].format != format)
             continue;
@@ -47,7 +47,8 @@ static int none_found(const char *where, const char *split, enum data_format for
     struct buf name = {0}, names = {0};
     for (size_t i = 0; candidate(&name, split, format, i); i++)
         buf_addf(&names, "%s%s", i ? ", " : "", name.data);
-    error_set(err, STATUS_FAILURE, "%s: no file for --split %s in it (%s); give the file itself", where, split, names.data);
+    error_set(err, STATUS_FAILURE, "%s: no file for --split %s in it (%s); give the file itself", where, split,
+              names.data);
     buf_free(&name);
     buf_free(&names);
     return -1;
@@ -210,8 +211,9 @@ static int unpack(struct archive *a, const char *name, int fd, SHA2_CTX *digest,
         if (n < 0)
             rc = archive_error(name, a, err);
         else if (total > largest_member)
-            rc = error_set(err, STATUS_FAILURE, "%s: a file in it is larger than %llu bytes; unpack it and give the file",
-                           name, largest_member);
+            rc = error_set(err, STATUS_FAILURE,
+                           "%s: a file in it is larger than %llu bytes; unpack it and give the file", name,
+                           largest_member);
         else if (fd >= 0)
             rc = write_full(fd, block, (size_t)n, "temporary file", err);
         if (rc == 0 && digest)
@@ -260,7 +262,8 @@ int members_open(struct lines *lines, const char *split, enum data_format format
     return rc;
 }
 
-int members_digests(const char *path, const char *const *names, size_t n, char (*hex)[SHA256_HEX_SIZE], struct error *err)
+int members_digests(const char *path, const char *const *names, size_t n, char (*hex)[SHA256_HEX_SIZE],
+                    struct error *err)
 {
     struct input in;
     if (input_open(&in, path, err) < 0)

@@ -1,8 +1,8 @@
 /* members.h - the files of a data set's split in a folder or a zip archive, by their usual names.
  *
- * train: train.tsv; validation: dev.tsv, else validation.tsv; test: test.tsv; the same with .csv, .jsonl, .ndjson and with
- * .txt (trees). In an archive they may lie in a folder (SST-2/train.tsv); the one that lies highest is taken.
- * A member is unpacked to an unnamed temporary file, so that archives may be larger than memory.
+ * train: train.tsv; validation: dev.tsv, else validation.tsv; test: test.tsv; the same with .csv, .jsonl, .ndjson and
+ * with .txt (trees). In an archive they may lie in a folder (SST-2/train.tsv); the one that lies highest is taken. A
+ * member is unpacked to an unnamed temporary file, so that archives may be larger than memory.
  */
 #ifndef DATA_MEMBERS_H
 #define DATA_MEMBERS_H
@@ -19,8 +19,8 @@ char *members_in_folder(const char *folder, const char *split, enum data_format 
  * named ARCHIVE/MEMBER. */
 int members_open(struct lines *lines, const char *split, enum data_format format, struct error *err);
 
-/* Unpacks a whole archive without keeping it, which checks its sums, and gives the SHA-256 of the members with these names
- * (without folders); hex[i] is "" where there is none. */
+/* Unpacks a whole archive without keeping it, which checks its sums, and gives the SHA-256 of the members with these
+ * names (without folders); hex[i] is "" where there is none. */
 int members_digests(const char *archive, const char *const *names, size_t n, char (*hex)[SHA256_HEX_SIZE],
                     struct error *err);
 

@@ -18,14 +18,14 @@ enum data_step { DATA_END = 0, DATA_ROW = 1, DATA_BAD_ROW = 2, DATA_FAILED = -1 
 enum { LABEL_UNKNOWN = -1 };
 
 struct data_row {
-    long long idx;             /* its place in the source, from 0, unless the source says otherwise */
-    const char *sentence;      /* strict UTF-8; may hold NULs */
+    long long idx;        /* its place in the source, from 0, unless the source says otherwise */
+    const char *sentence; /* strict UTF-8; may hold NULs */
     size_t sentence_len;
     const char *sentence_json; /* the sentence as a JSON source wrote it, quotes included; NULL: made from `sentence` */
     size_t sentence_json_len;
-    int label;                 /* class, or LABEL_UNKNOWN */
-    const char *label_text;    /* the name that the source gave; NULL where it gave none or a number */
-    const char *members;       /* the other members of a JSON source, each with a comma before it; may be NULL */
+    int label;              /* class, or LABEL_UNKNOWN */
+    const char *label_text; /* the name that the source gave; NULL where it gave none or a number */
+    const char *members;    /* the other members of a JSON source, each with a comma before it; may be NULL */
     size_t members_len;
 };
 

@@ -90,11 +90,15 @@ static int apply_holdout(struct sampler *s, struct error *err)
             s->order[s->n_order++] = i;
     double target = o->holdout * (double)s->n_rows;
     if (s->n_rows > 0 && ((double)h.n_held < 0.8 * target || (double)h.n_held > 1.2 * target))
-        buf_addf(&s->notes, "the hold-out has %zu of %zu rows, not a share of %g: the groups (the largest of %zu rows) "
-                 "cannot be divided\n", h.n_held, s->n_rows, o->holdout, h.largest);
+        buf_addf(&s->notes,
+                 "the hold-out has %zu of %zu rows, not a share of %g: the groups (the largest of %zu rows) "
+                 "cannot be divided\n",
+                 h.n_held, s->n_rows, o->holdout, h.largest);
     if (h.phrase_words > 1 && o->phrase_words == 0)
-        buf_addf(&s->notes, "only phrases of at least %ld words tie sentences together in the hold-out; shorter ones would "
-                 "make a group larger than a part\n", h.phrase_words);
+        buf_addf(&s->notes,
+                 "only phrases of at least %ld words tie sentences together in the hold-out; shorter ones would "
+                 "make a group larger than a part\n",
+                 h.phrase_words);
     holdout_free(&h);
     return 0;
 }

@@ -6,8 +6,8 @@
  *     shuffle   in random order; else they keep their order
  *     limit     the first so many
  *
- * All is a function of the rows and the seed. A sample of N is part of the sample of N+1 (where it is not stratified). Rows
- * stream where only min_words and limit are asked for; else they are kept in memory until the input ends.
+ * All is a function of the rows and the seed. A sample of N is part of the sample of N+1 (where it is not stratified).
+ * Rows stream where only min_words and limit are asked for; else they are kept in memory until the input ends.
  *
  *     while (!sampler_full(&s) && dataset_next(...) == DATA_ROW) {
  *         sampler_add(&s, &row);
@@ -28,13 +28,13 @@
 #include "data/row.h"
 
 struct sampler_options {
-    long min_words;       /* 0: all */
-    double holdout;       /* 0: no hold-out */
-    const char *part;     /* train or holdout */
-    long phrase_words;    /* see holdout.h; 0: chosen */
-    long sample;          /* -1: all */
+    long min_words;    /* 0: all */
+    double holdout;    /* 0: no hold-out */
+    const char *part;  /* train or holdout */
+    long phrase_words; /* see holdout.h; 0: chosen */
+    long sample;       /* -1: all */
     bool stratify, shuffle;
-    long limit;           /* -1: all */
+    long limit; /* -1: all */
     uint64_t seed;
 };
 
@@ -46,14 +46,14 @@ struct sampled_row {
 
 struct sampler {
     struct sampler_options options;
-    bool keeps;               /* all rows, until the input ends */
+    bool keeps; /* all rows, until the input ends */
     struct buf text;
     struct sampled_row *rows;
     size_t n_rows, cap_rows;
-    uint64_t *order;          /* rows that go out; NULL while they stream */
+    uint64_t *order; /* rows that go out; NULL while they stream */
     size_t n_order, at;
     uint64_t added, written;
-    struct buf notes;         /* after sampler_end: what the user should know, a line each */
+    struct buf notes; /* after sampler_end: what the user should know, a line each */
 };
 
 void sampler_init(struct sampler *s, const struct sampler_options *options);

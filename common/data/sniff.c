@@ -55,7 +55,9 @@ static int refuse_foreign(const struct lines *lines, const char *text, size_t le
         size_t len;
         const char *what;
     } foreign[] = {{"\x1f\x8b", 2, "is compressed with gzip; pipe it through zcat, and give - as PATH"},
-                   {"\xfd" "7zXZ", 5, "is compressed with xz; pipe it through xzcat, and give - as PATH"},
+                   {"\xfd"
+                    "7zXZ",
+                    5, "is compressed with xz; pipe it through xzcat, and give - as PATH"},
                    {"\x28\xb5\x2f\xfd", 4, "is compressed with zstd; pipe it through zstdcat, and give - as PATH"},
                    {"\xff\xfe", 2, "is UTF-16; convert it with iconv -f UTF-16 -t UTF-8"},
                    {"\xfe\xff", 2, "is UTF-16; convert it with iconv -f UTF-16 -t UTF-8"},
@@ -110,7 +112,8 @@ int sniff(struct lines *lines, enum data_format wanted, struct sniffed *found, s
     found->format = wanted != FORMAT_AUTO ? wanted : guess(lines->in.name, line, len);
     found->delimiter = guess_delimiter(found->format, line, len);
     if (found->format == FORMAT_JSONL && len > 0 && line[0] == '[')
-        return error_set(err, STATUS_FAILURE, "%s: a JSON array, where one object a line is expected; jq -c '.[]' makes that",
+        return error_set(err, STATUS_FAILURE,
+                         "%s: a JSON array, where one object a line is expected; jq -c '.[]' makes that",
                          lines->in.name);
     return 0;
 }

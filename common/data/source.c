@@ -38,8 +38,9 @@ int source_check_utf8(const struct lines *lines, uint64_t number, const char *te
             column = bad - i - 1;
         }
     }
-    return error_set(err, STATUS_FAILURE, "%s:%llu: byte %zu: invalid UTF-8 (0x%02x); convert the file with iconv -t UTF-8",
-                     lines->in.name, (unsigned long long)number, column + 1, (unsigned char)text[bad]);
+    return error_set(err, STATUS_FAILURE,
+                     "%s:%llu: byte %zu: invalid UTF-8 (0x%02x); convert the file with iconv -t UTF-8", lines->in.name,
+                     (unsigned long long)number, column + 1, (unsigned char)text[bad]);
 }
 
 void source_quote(struct buf *out, const char *text, size_t len)

@@ -25,8 +25,8 @@ int source_check_utf8(const struct lines *lines, uint64_t number, const char *te
 /* Adds 'text', shortened where it is long. */
 void source_quote(struct buf *out, const char *text, size_t len);
 
-/* Words as the samplers count them: runs of anything but ASCII white space. Returns the next one in *text..end and moves
- * *text behind it; NULL at the end. */
+/* Words as the samplers count them: runs of anything but ASCII white space. Returns the next one in *text..end and
+ * moves *text behind it; NULL at the end. */
 const char *source_word(const char **text, const char *end, size_t *len);
 
 #endif

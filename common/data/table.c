@@ -56,7 +56,8 @@ static enum data_step split_quoted(struct table *t, struct error *err)
             }
             at++; /* the closing quote: read_record has seen to it that there is one */
             if (at < end && *at != t->delimiter)
-                return bad_record(t, "text after the closing quote; a quote inside a quoted field is written twice", err);
+                return bad_record(t, "text after the closing quote; a quote inside a quoted field is written twice",
+                                  err);
         } else {
             const char *stop = memchr(at, t->delimiter, (size_t)(end - at));
             size_t len = (size_t)((stop ? stop : end) - at);
@@ -207,9 +208,10 @@ static int choose_usual_columns(struct table *t, struct error *err)
         return 0;
     struct buf columns = {0};
     add_columns(&columns, t);
-    error_set(err, STATUS_FAILURE, "%s:%llu: the header names no column 'sentence' or 'text'; give --text-column, and "
-              "--no-header where the first line is data; %s", t->lines->in.name, (unsigned long long)t->number,
-              columns.data);
+    error_set(err, STATUS_FAILURE,
+              "%s:%llu: the header names no column 'sentence' or 'text'; give --text-column, and "
+              "--no-header where the first line is data; %s",
+              t->lines->in.name, (unsigned long long)t->number, columns.data);
     buf_free(&columns);
     return -1;
 }
@@ -224,8 +226,13 @@ static void keep_names(struct table *t)
 int table_open(struct table *t, struct lines *lines, const struct data_options *options, char delimiter, bool quoted,
                struct error *err)
 {
-    *t = (struct table){.lines = lines, .labels = &options->labels, .delimiter = delimiter, .quoted = quoted,
-                        .text_column = no_column, .label_column = no_column, .text_name = options->text_column,
+    *t = (struct table){.lines = lines,
+                        .labels = &options->labels,
+                        .delimiter = delimiter,
+                        .quoted = quoted,
+                        .text_column = no_column,
+                        .label_column = no_column,
+                        .text_name = options->text_column,
                         .label_name = options->label_column};
     enum data_step step = read_record(t, err);
     if (step == DATA_END)
@@ -236,8 +243,7 @@ int table_open(struct table *t, struct lines *lines, const struct data_options *
     if (!options->no_header)
         keep_names(t);
     t->pending = options->no_header;
-    if (choose_usual_columns(t, err) < 0 ||
-        find_column(t, "--text-column", t->text_name, &t->text_column, err) < 0 ||
+    if (choose_usual_columns(t, err) < 0 || find_column(t, "--text-column", t->text_name, &t->text_column, err) < 0 ||
         (t->label_name && find_column(t, "--label-column", t->label_name, &t->label_column, err) < 0))
         goto failed;
     return 0;
@@ -274,8 +280,8 @@ enum data_step table_next(struct table *t, struct data_row *row, struct error *e
     if (t->n_fields != t->n_columns) {
         error_set(err, STATUS_FAILURE, "%s:%llu: column %zu: the row has %zu column%s where the %s has %zu",
                   t->lines->in.name, (unsigned long long)t->number,
-                  (t->n_fields < t->n_columns ? t->n_fields : t->n_columns) + 1, t->n_fields, t->n_fields == 1 ? "" : "s",
-                  t->names ? "header" : "first row", t->n_columns);
+                  (t->n_fields < t->n_columns ? t->n_fields : t->n_columns) + 1, t->n_fields,
+                  t->n_fields == 1 ? "" : "s", t->names ? "header" : "first row", t->n_columns);
         return DATA_BAD_ROW;
     }
     row->sentence = t->fields[t->text_column].text;

@@ -23,25 +23,25 @@ struct field {
 };
 
 struct table {
-    struct lines *lines;                 /* not owned */
-    const struct labels *labels;         /* not owned */
+    struct lines *lines;         /* not owned */
+    const struct labels *labels; /* not owned */
     char delimiter;
-    bool quoted;                         /* quotes mean something (CSV) */
-    struct buf record;                   /* a record that runs over several lines */
-    struct buf values;                   /* its fields without their quotes */
+    bool quoted;       /* quotes mean something (CSV) */
+    struct buf record; /* a record that runs over several lines */
+    struct buf values; /* its fields without their quotes */
     struct field *fields;
     size_t n_fields, cap_fields;
-    uint64_t number;                     /* line on which the record begins */
-    struct buf *names;                   /* the header; NULL without one */
-    size_t n_columns;                    /* 0: no record was read yet */
-    size_t text_column, label_column;    /* from 0; SIZE_MAX: none */
-    const char *text_name, *label_name;  /* as asked for; NULL: the usual names */
-    bool pending;                        /* the fields hold a record that is still to be returned */
+    uint64_t number;                    /* line on which the record begins */
+    struct buf *names;                  /* the header; NULL without one */
+    size_t n_columns;                   /* 0: no record was read yet */
+    size_t text_column, label_column;   /* from 0; SIZE_MAX: none */
+    const char *text_name, *label_name; /* as asked for; NULL: the usual names */
+    bool pending;                       /* the fields hold a record that is still to be returned */
     long long next_idx;
 };
 
-/* Reads the header (or with no_header the first record) and finds the columns. No header is STATUS_FAILURE, a column that
- * was asked for and is not there STATUS_USAGE. */
+/* Reads the header (or with no_header the first record) and finds the columns. No header is STATUS_FAILURE, a column
+ * that was asked for and is not there STATUS_USAGE. */
 int table_open(struct table *t, struct lines *lines, const struct data_options *options, char delimiter, bool quoted,
                struct error *err);
 enum data_step table_next(struct table *t, struct data_row *row, struct error *err);

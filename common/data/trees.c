@@ -146,7 +146,8 @@ enum data_step trees_next(struct trees *t, struct data_row *row, struct error *e
         long long idx = t->next_idx++;
         if (t->binary && node->class == NEUTRAL)
             continue;
-        *row = (struct data_row){.idx = idx, .sentence = t->sentence.data + node->begin,
+        *row = (struct data_row){.idx = idx,
+                                 .sentence = t->sentence.data + node->begin,
                                  .sentence_len = node->end - node->begin,
                                  .label = t->binary ? node->class > NEUTRAL : node->class};
         return DATA_ROW;
