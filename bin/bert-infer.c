@@ -1,7 +1,7 @@
 /* bert-infer.c - classifies text lines, NDJSON rows or a token stream: one record out for each record in, in order.
  *
- * The work is in common/bert/classifier; here are the three kinds of input, and when to stop gathering rows: when there is
- * enough for one pass, or when the input pauses, so that a person who types a line gets its answer at once.
+ * The work is in common/bert/classifier; here are the three kinds of input, and when to stop gathering rows: when there
+ * is enough for one pass, or when the input pauses, so that a person who types a line gets its answer at once.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -24,20 +24,34 @@ struct options {
     long max_len, threads;
 };
 
+/* A gathered row: where its text ends, and its line or row number. */
+struct record {
+    size_t end;
+    uint64_t number;
+};
+
 struct session {
     const struct options *o;
     struct classifier classifier;
     struct lines lines;
     struct output out;
     struct json doc;
-    struct buf records;   /* the gathered rows' lines, each with a NUL behind */
-    struct buf ends;      /* size_t: where each ends in records */
+    struct buf text;      /* of the gathered rows, one after another */
+    struct buf records;   /* struct record: where each ends in it */
     struct buf line;      /* the record being written */
     struct buf prediction;
-    bool ndjson;
+    bool ndjson, stream;
+    const char *input_name;
     uint64_t rows, skipped;
     struct progress progress;
 };
+
+enum { FRAME_START = 9 };
+
+static size_t byte_order_mark(const char *text, size_t len)
+{
+    return len >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+}
 
 static void parse(struct options *o, int argc, char **argv, const char **path)
 {
@@ -73,13 +87,22 @@ static void check_output(struct session *s)
         die_error(&s->out.error);
 }
 
-/* Writes record i of the gathered ones with its prediction. */
+static const struct record *record_of(const struct session *s, size_t i)
+{
+    return (const struct record *)(const void *)s->records.data + i;
+}
+
+/* Puts FILE:LINE, or FILE and a stream's row number, before a message. */
+static void name_place(const struct session *s, uint64_t number, struct error *err)
+{
+    error_prefix(err, s->stream ? "%s: row %" PRIu64 : "%s:%" PRIu64, s->input_name, number);
+}
+
+/* Writes the gathered record i with its prediction. */
 static int write_record(struct session *s, size_t i, struct error *err)
 {
-    const size_t *ends = (const size_t *)(const void *)s->ends.data;
-    size_t begin = i ? ends[i - 1] : 0;
-    const char *record = s->records.data + begin;
-    size_t len = ends[i] - begin;
+    size_t begin = i ? record_of(s, i - 1)->end : 0, len = record_of(s, i)->end - begin;
+    const char *record = s->text.data + begin;
     buf_reset(&s->line);
     buf_reset(&s->prediction);
     if (classifier_prediction(&s->classifier, i, s->o->logits, &s->prediction, err) < 0)
@@ -100,30 +123,47 @@ static int write_record(struct session *s, size_t i, struct error *err)
     return 0;
 }
 
+/* Ends the run; the rows before are right, so they are written. */
+_Noreturn static void give_up(struct session *s, const struct error *err)
+{
+    output_flush(&s->out);
+    die_error(err);
+}
+
 /* Classifies what was gathered and writes it. */
 static void answer(struct session *s)
 {
     struct error err = {0};
     size_t n = classifier_gathered(&s->classifier);
-    if (classifier_run(&s->classifier, &err) < 0)
-        die_error(&err);
+    classifier_run(&s->classifier);
     for (size_t i = 0; i < n; i++)
         if (write_record(s, i, &err) < 0) {
-            output_flush(&s->out); /* the rows before it are right */
-            error_prefix(&err, "row %" PRIu64, s->rows + i + 1);
-            die_error(&err);
+            name_place(s, record_of(s, i)->number, &err);
+            give_up(s, &err);
         }
     s->rows += n;
     classifier_reset(&s->classifier);
+    buf_reset(&s->text);
     buf_reset(&s->records);
-    buf_reset(&s->ends);
     progress_update(&s->progress, s->rows, NULL);
 }
 
-static void keep_record(struct session *s)
+static void keep_record(struct session *s, uint64_t number)
 {
-    size_t end = s->records.len;
-    buf_add(&s->ends, &end, sizeof end);
+    struct record record = {s->text.len, number};
+    buf_add(&s->records, &record, sizeof record);
+}
+
+/* A row that cannot be read: ends the run, or is named and counted. */
+static void refuse(struct session *s, uint64_t number, struct error *err)
+{
+    name_place(s, number, err);
+    if (!s->o->keep_going) {
+        answer(s);
+        give_up(s, err);
+    }
+    complain("%s", err->text);
+    s->skipped++;
 }
 
 /* Adds a line of text: its record is begun as {"sentence":"..." and ended with the prediction. */
@@ -133,25 +173,33 @@ static int gather_text(struct session *s, const char *line, size_t len, struct e
         len--;
     size_t bad = utf8_check(line, len);
     if (bad < len)
-        return error_set(err, STATUS_FAILURE, "byte %zu is not valid UTF-8", bad + 1);
-    buf_addstr(&s->records, "{\"sentence\":");
-    json_add_string(&s->records, line, len);
-    keep_record(s);
+        return error_set(err, STATUS_FAILURE, "byte %zu is not UTF-8 (0x%02x); convert the text, as with iconv(1)",
+                         bad + 1, (unsigned)(unsigned char)line[bad]);
+    buf_addstr(&s->text, "{\"sentence\":");
+    json_add_string(&s->text, line, len);
+    keep_record(s, s->lines.number);
     classifier_add_text(&s->classifier, line, len);
     return 0;
 }
 
 static int gather_ndjson(struct session *s, const char *line, size_t len, struct error *err)
 {
+    if (s->lines.number == 1) {
+        size_t mark = byte_order_mark(line, len);
+        line += mark;
+        len -= mark;
+    }
     if (json_parse(&s->doc, line, len, err) < 0)
         return -1;
     const struct json_node *root = json_root(&s->doc), *sentence = json_member(&s->doc, root, "sentence");
     if (root->type != JSON_OBJECT)
-        return error_set(err, STATUS_FAILURE, "the row is no JSON object but a %s", json_type_name(root->type));
-    if (!sentence || sentence->type != JSON_STRING)
-        return error_set(err, STATUS_FAILURE, "the row has no string member \"sentence\"");
-    buf_add(&s->records, line, len);
-    keep_record(s);
+        return error_set(err, STATUS_FAILURE, "%s where a JSON object is due", json_type_name(root->type));
+    if (!sentence)
+        return error_set(err, STATUS_FAILURE, "no member \"sentence\"");
+    if (sentence->type != JSON_STRING)
+        return error_set(err, STATUS_FAILURE, "sentence is %s, not a string", json_type_name(sentence->type));
+    buf_add(&s->text, line, len);
+    keep_record(s, s->lines.number);
     classifier_add_text(&s->classifier, sentence->text, sentence->len);
     return 0;
 }
@@ -171,32 +219,29 @@ static void infer_lines(struct session *s)
         more = lines_next(&s->lines, &line, &len, &err);
         if (more <= 0)
             break;
-        if ((s->ndjson ? gather_ndjson : gather_text)(s, line, len, &err) < 0) {
-            error_prefix(&err, "%s:%" PRIu64, s->lines.in.name, s->lines.number);
-            if (!s->o->keep_going) {
-                answer(s);
-                output_flush(&s->out);
-                die_error(&err);
-            }
-            complain("%s", err.text);
-            s->skipped++;
-        }
+        if ((s->ndjson ? gather_ndjson : gather_text)(s, line, len, &err) < 0)
+            refuse(s, s->lines.number, &err);
     }
-    if (more < 0)
-        die_error(&err);
     answer(s);
+    if (more < 0)
+        give_up(s, &err);
 }
 
-static void gather_frame(struct session *s, const struct rows *rows)
+static void gather_frame(struct session *s, const struct rows *rows, uint64_t before)
 {
-    const struct column *ids = rows_find(rows, "ids"), *idx = rows_find(rows, "idx"), *label = rows_find(rows, "label");
-    const struct column *types = rows_find(rows, "types");
+    const struct column *ids = rows_find(rows, "ids"), *types = rows_find(rows, "types");
+    const int64_t *idx = column_i64(rows_find(rows, "idx"));
+    const int32_t *label = column_i32(rows_find(rows, "label"));
+    struct error err = {0};
     for (size_t i = 0; i < rows->n; i++) {
         size_t begin = (size_t)column_offsets(ids)[i], n = (size_t)column_offsets(ids)[i + 1] - begin;
-        buf_addf(&s->records, "{\"idx\":%" PRId64 ",\"label\":%" PRId32, idx ? column_i64(idx)[i] : (int64_t)(s->rows + i),
-                 label ? column_i32(label)[i] : -1);
-        keep_record(s);
-        classifier_add_ids(&s->classifier, column_i32(ids) + begin, types ? column_u8(types) + begin : NULL, n);
+        const uint8_t *type = types ? column_u8(types) + begin : NULL;
+        if (classifier_add_ids(&s->classifier, column_i32(ids) + begin, type, n, &err) < 0) {
+            refuse(s, before + i + 1, &err);
+            continue;
+        }
+        buf_addf(&s->text, "{\"idx\":%" PRId64 ",\"label\":%" PRId32, idx[i], label[i]);
+        keep_record(s, before + i + 1);
         if (classifier_full(&s->classifier))
             answer(s);
     }
@@ -207,12 +252,14 @@ static void infer_stream(struct session *s)
     struct stream_reader reader;
     struct rows rows = {0};
     struct error err = {0};
+    const struct bert_config *config = &s->classifier.model.config;
     int more;
     if (stream_open_lines(&reader, &s->lines, &err) < 0 ||
-        spool_check_vocabulary(&reader.head, s->classifier.vocabulary.sha256, reader.in.name, &err) < 0)
+        spool_check_vocabulary(&reader.head, s->classifier.vocabulary.sha256, reader.in.name, &err) < 0 ||
+        spool_check_labels(&reader.head, config->labels, config->n_labels, true, "the model", reader.in.name, &err) < 0)
         die_error(&err);
     while ((more = stream_next(&reader, &rows, &err)) > 0) {
-        gather_frame(s, &rows);
+        gather_frame(s, &rows, reader.rows - rows.n);
         answer(s);
         if (output_flush(&s->out) < 0)
             check_output(s);
@@ -223,20 +270,34 @@ static void infer_stream(struct session *s)
     stream_close(&reader);
 }
 
-/* By the first bytes: a frame begins with a small number in little-endian order, so its eighth byte is 0; a row of NDJSON
- * begins with a brace. */
+/* By the first bytes. A frame is a small number in eight bytes, little-endian, and a brace; a row of NDJSON begins with
+ * a brace. No more is waited for than a line, so that a short first line is answered at once. */
+static const char *sniff(struct session *s)
+{
+    struct error err = {0};
+    const char *data;
+    size_t len, at, want = FRAME_START;
+    if (lines_peek(&s->lines, 1, &data, &len, &err) < 0)
+        die_error(&err);
+    if (lines_ready(&s->lines) && s->lines.end - s->lines.begin < want)
+        want = s->lines.end - s->lines.begin;
+    if (lines_peek(&s->lines, want, &data, &len, &err) < 0)
+        die_error(&err);
+    if (len == FRAME_START && memcmp(data + 4, "\0\0\0\0{", 5) == 0)
+        return "stream";
+    at = byte_order_mark(data, len);
+    while (at < len && (data[at] == ' ' || data[at] == '\t'))
+        at++;
+    return at < len && data[at] == '{' ? "ndjson" : "text";
+}
+
 static void infer(struct session *s)
 {
-    const char *format = s->o->input_format, *data;
-    size_t len;
-    struct error err = {0};
-    if (strcmp(format, "auto") == 0) {
-        if (lines_peek(&s->lines, 8, &data, &len, &err) < 0)
-            die_error(&err);
-        format = len == 8 && data[7] == '\0' && data[6] == '\0' ? "stream" : len > 0 && data[0] == '{' ? "ndjson" : "text";
-    }
+    const char *format = strcmp(s->o->input_format, "auto") == 0 ? sniff(s) : s->o->input_format;
     s->ndjson = strcmp(format, "ndjson") == 0;
-    if (strcmp(format, "stream") == 0)
+    s->stream = strcmp(format, "stream") == 0;
+    s->input_name = s->lines.in.name; /* which a stream's reader takes over */
+    if (s->stream)
         infer_stream(s);
     else
         infer_lines(s);
@@ -255,8 +316,8 @@ static int finish(struct session *s)
     classifier_close(&s->classifier);
     lines_close(&s->lines);
     json_free(&s->doc);
+    buf_free(&s->text);
     buf_free(&s->records);
-    buf_free(&s->ends);
     buf_free(&s->line);
     buf_free(&s->prediction);
     return status;

@@ -11,7 +11,9 @@
 #include "base/diag.h"
 #include "base/hub.h"
 #include "base/memory.h"
+#include "bert/evaluate.h"
 #include "bert/model_card.h"
+#include "bert/run_state.h"
 #include "bert/spool.h"
 #include "bert/trainer.h"
 #include "text/vocabulary.h"
@@ -30,6 +32,7 @@ struct session {
     struct vocabulary vocabulary;
     struct stream_head head;
     struct rows train, validation;
+    const char *rows_name;      /* where the training rows come from, for messages */
     struct objectives objectives;
     struct model model;
     struct output metrics;
@@ -100,6 +103,8 @@ static void parse(struct options *o, int argc, char **argv, const char **path)
         cli_usage_error("--init needs --vocab, the folder or vocab.txt that the rows were tokenised with");
     if (o->model && o->vocab)
         cli_usage_error("--vocab goes with --init; -m MODEL brings its own vocabulary");
+    if (o->validation && strcmp(o->validation, "-") == 0 && (!*path || strcmp(*path, "-") == 0))
+        cli_usage_error("the training rows and --validation cannot both come from stdin; name a FILE for one of them");
     if ((!*path || strcmp(*path, "-") == 0) && isatty(STDIN_FILENO))
         cli_usage_error("a token stream is due on stdin; run wp-tokenize ... | bert-train, or name a FILE");
 }
@@ -117,14 +122,40 @@ static int open_model_and_vocabulary(struct session *s, struct error *err)
     return 0;
 }
 
+static int read_validation(struct session *s, struct error *err)
+{
+    const char *path = s->o->validation;
+    struct stream_head head = {0};
+    if (spool_read(&s->validation, &head, path, s->vocabulary.sha256, err) < 0)
+        return -1;
+    int status = spool_check_labels(&head, s->head.labels, s->head.n_labels, false, "the training rows", path, err);
+    stream_head_free(&head);
+    if (status == 0 && evaluation_check(&s->validation, s->head.n_labels, err) < 0)
+        status = error_prefix(err, "%s", path);
+    return status;
+}
+
 static int read_rows(struct session *s, const char *path, struct error *err)
 {
+    s->rows_name = !path || strcmp(path, "-") == 0 ? "<stdin>" : path;
     if (spool_read(&s->train, &s->head, path, s->vocabulary.sha256, err) < 0)
         return -1;
     if (s->train.n == 0)
-        return error_set(err, STATUS_FAILURE, "%s: there are no rows to train on", path ? path : "<stdin>");
-    if (s->o->validation && spool_read(&s->validation, NULL, s->o->validation, s->vocabulary.sha256, err) < 0)
+        return error_set(err, STATUS_FAILURE, "%s: there are no rows to train on", s->rows_name);
+    return s->o->validation ? read_validation(s, err) : 0;
+}
+
+/* The rows decide what the classes are and how they are called. */
+static int take_labels(struct session *s, bool fresh, struct error *err)
+{
+    struct bert_config *config = &s->model.config;
+    if (!fresh &&
+        spool_check_labels(&s->head, config->labels, config->n_labels, true, "the model", s->rows_name, err) < 0)
         return -1;
+    if (fresh && config->n_labels > 0 && config->n_labels != s->head.n_labels)
+        warn("%s tells %zu classes apart, the rows %zu; its classifier is replaced by a new one", s->o->model,
+             config->n_labels, s->head.n_labels);
+    bert_config_set_labels(config, s->head.labels, s->head.n_labels);
     return 0;
 }
 
@@ -141,13 +172,14 @@ static int make_model(struct session *s, struct error *err)
         config.pad_token_id = s->vocabulary.pad >= 0 ? s->vocabulary.pad : 0;
         model_random(&s->model, &config, s->head.n_labels, o->train.seed);
     }
-    if (fresh || s->model.config.n_labels != s->model.classes)
-        bert_config_set_labels(&s->model.config, s->head.labels, s->head.n_labels);
-    if (model_check_rows(&s->model, &s->train, err) < 0)
+    if (take_labels(s, fresh, err) < 0)
         return -1;
+    if (model_check_rows(&s->model, &s->train, err) < 0 ||
+        objectives_prepare(&s->objectives, &s->train, s->model.classes, err) < 0)
+        return error_prefix(err, "%s", s->rows_name);
     if (model_check_rows(&s->model, &s->validation, err) < 0)
         return error_prefix(err, "%s", o->validation);
-    return objectives_prepare(&s->objectives, &s->train, s->model.classes, err);
+    return 0;
 }
 
 static struct model_folder folder_of(const struct session *s, const char *card)
@@ -188,8 +220,11 @@ static int train(struct session *s, struct train_result *result, int argc, char 
     const struct options *o = s->o;
     struct train_data data = {&s->train, o->validation ? &s->validation : NULL};
     struct train_reports reports = {o->metrics ? &s->metrics : NULL, argc, argv};
-    if (o->metrics && output_open_log(&s->metrics, o->metrics, err) < 0)
+    long old = run_state_clear(s->state, err); /* so that what will be there is of this run */
+    if (old < 0 || (o->metrics && output_open_log(&s->metrics, o->metrics, err) < 0))
         return -1;
+    if (old > 0)
+        inform(0, "removed %ld checkpoints of an earlier run from %s", old, s->state);
     if (trainer_run(&s->model, &s->nn, &s->objectives, &data, &o->train, &reports, save_checkpoint, s, result, err) < 0) {
         if (o->metrics)
             output_close(&s->metrics); /* what was recorded until then stays */
@@ -213,7 +248,7 @@ static int write_model(struct session *s, const struct train_result *result, str
     int status = model_folder_write(o->output, &folder, o->force, err);
     buf_free(&card);
     if (status == 0 && !o->keep_state)
-        status = folder_remove(s->state, err);
+        status = run_state_remove(s->state, err);
     return status;
 }
 
@@ -242,9 +277,7 @@ int main(int argc, char **argv)
     struct error err = {0};
     const char *path;
     parse(&o, argc, argv, &path);
-    struct buf state = {0};
-    buf_addf(&state, "%s.state", o.output);
-    s.state = state.data;
+    s.state = run_state_path(o.output);
     if (open_model_and_vocabulary(&s, &err) < 0 || read_rows(&s, path, &err) < 0 || make_model(&s, &err) < 0 ||
         train(&s, &result, argc, argv, &err) < 0 || write_model(&s, &result, &err) < 0)
         die_error(&err);

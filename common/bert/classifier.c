@@ -58,7 +58,7 @@ void classifier_close(struct classifier *c)
     *c = (struct classifier){0};
 }
 
-void classifier_add_ids(struct classifier *c, const int32_t *ids, const uint8_t *types, size_t n)
+static void add_row(struct classifier *c, const int32_t *ids, const uint8_t *types, size_t n)
 {
     struct column *column = rows_find(&c->rows, "ids"), *types_column = rows_find(&c->rows, "types");
     int64_t end = column_offsets(column)[c->rows.n] + (int64_t)n;
@@ -74,11 +74,19 @@ void classifier_add_ids(struct classifier *c, const int32_t *ids, const uint8_t 
     c->rows.n++;
 }
 
+int classifier_add_ids(struct classifier *c, const int32_t *ids, const uint8_t *types, size_t n, struct error *err)
+{
+    if (model_check_row(&c->model, ids, types, n, err) < 0)
+        return -1;
+    add_row(c, ids, types, n);
+    return 0;
+}
+
 void classifier_add_text(struct classifier *c, const char *text, size_t len)
 {
     tokenizer_encode(c->tokenizer, c->scratch, text, len, c->max_len, &c->encoding);
     c->truncated += c->encoding.dropped > 0;
-    classifier_add_ids(c, c->encoding.ids, NULL, c->encoding.n);
+    add_row(c, c->encoding.ids, NULL, c->encoding.n);
 }
 
 size_t classifier_gathered(const struct classifier *c)
@@ -97,12 +105,10 @@ void classifier_reset(struct classifier *c)
     rows_reset(&c->rows);
 }
 
-int classifier_run(struct classifier *c, struct error *err)
+void classifier_run(struct classifier *c)
 {
     if (c->rows.n == 0)
-        return 0;
-    if (model_check_rows(&c->model, &c->rows, err) < 0)
-        return -1;
+        return;
     if (c->rows.n > c->which_capacity) {
         c->which_capacity = c->rows.n * 2;
         c->which = xrealloc_array(c->which, c->which_capacity, sizeof *c->which);
@@ -111,7 +117,6 @@ int classifier_run(struct classifier *c, struct error *err)
     }
     batch_fill(&c->batch, &c->rows, c->which, c->rows.n, 0);
     model_forward(&c->model, &c->nn, &c->activations, &c->batch, NULL);
-    return 0;
 }
 
 static void add_floats(struct buf *out, const char *name, const double *values, size_t n)
@@ -141,7 +146,8 @@ int classifier_prediction(struct classifier *c, size_t i, bool logits, struct bu
     const float *row = c->activations.logits + i * k;
     for (size_t j = 0; j < k; j++) {
         if (!isfinite(row[j]))
-            return error_set(err, STATUS_FAILURE, "the model's logits are not finite");
+            return error_set(err, STATUS_FAILURE,
+                             "the model's logits are not finite; its weights are damaged, train or fetch it again");
         best = row[j] > row[best] ? j : best;
     }
     softmax_of_logits(row, k, c->probabilities);

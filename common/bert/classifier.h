@@ -36,16 +36,17 @@ struct classifier {
 int classifier_open(struct classifier *c, const char *folder, long threads, long max_len, struct error *err);
 void classifier_close(struct classifier *c);
 
-/* Gathers one more row: a sentence (valid UTF-8), or token ids with their types (types NULL: all 0). */
+/* Gathers one more row: a sentence (valid UTF-8), or token ids with their types (types NULL: all 0), which may not fit
+ * the model. */
 void classifier_add_text(struct classifier *c, const char *text, size_t len);
-void classifier_add_ids(struct classifier *c, const int32_t *ids, const uint8_t *types, size_t n);
+int classifier_add_ids(struct classifier *c, const int32_t *ids, const uint8_t *types, size_t n, struct error *err);
 /* Rows gathered; whether there is enough work for one pass. */
 size_t classifier_gathered(const struct classifier *c);
 bool classifier_full(const struct classifier *c);
 /* Forgets the gathered rows. */
 void classifier_reset(struct classifier *c);
 /* Computes the gathered rows. */
-int classifier_run(struct classifier *c, struct error *err);
+void classifier_run(struct classifier *c);
 /* Appends {"label":1,"label_text":"positive","score":0.998,"probs":[0.002,0.998]} of gathered row i, with "logits" too
  * where wanted. Logits that are not finite are a failure. */
 int classifier_prediction(struct classifier *c, size_t i, bool logits, struct buf *out, struct error *err);

@@ -29,6 +29,24 @@ static uint64_t *labelled_rows(const struct rows *rows, size_t *n)
     return which;
 }
 
+int evaluation_check(const struct rows *rows, size_t classes, struct error *err)
+{
+    const int32_t *label = column_i32(rows_find(rows, "label"));
+    size_t labelled = 0;
+    for (size_t i = 0; i < rows->n; i++) {
+        if (label[i] >= (int32_t)classes)
+            return error_set(err, STATUS_FAILURE,
+                             "row %zu: label %d, but there are %zu classes (0 to %zu); name all of them in wp-tokenize "
+                             "--labels",
+                             i + 1, (int)label[i], classes, classes - 1);
+        labelled += label[i] >= 0;
+    }
+    if (labelled == 0)
+        return error_set(err, STATUS_FAILURE,
+                         "no row has a gold label (0, 1, ...), so there is nothing to evaluate on");
+    return 0;
+}
+
 int evaluate(const struct model *m, const struct nn *nn, struct activations *a, struct batch *b, const struct rows *rows,
              struct evaluation *e, struct error *err)
 {
@@ -38,10 +56,6 @@ int evaluate(const struct model *m, const struct nn *nn, struct activations *a, 
     double *probabilities = xmalloc_array(n * k + 1, sizeof *probabilities), loss = 0;
     int status = -1;
     *e = (struct evaluation){.rows = n};
-    if (n == 0) {
-        error_set(err, STATUS_FAILURE, "no validation row has a gold label");
-        goto done;
-    }
     for (size_t begin = 0; begin < n; begin += ROWS_AT_ONCE) {
         size_t count = n - begin < ROWS_AT_ONCE ? n - begin : ROWS_AT_ONCE;
         batch_fill(b, rows, which + begin, count, 0);
@@ -50,18 +64,14 @@ int evaluate(const struct model *m, const struct nn *nn, struct activations *a, 
             const float *logits = a->logits + i * k;
             size_t row = begin + i;
             gold[row] = column_i32(rows_find(rows, "label"))[which[row]];
-            if (gold[row] >= (int32_t)k) {
-                error_set(err, STATUS_FAILURE, "validation row %zu has label %d, the model has %zu classes",
-                          (size_t)which[row], (int)gold[row], k);
-                goto done;
-            }
             predicted[row] = (int32_t)largest_logit(logits, k);
             softmax_of_logits(logits, k, probabilities + row * k);
             loss += cross_entropy(logits, NULL, (size_t)gold[row], k, 0, NULL);
         }
     }
     if (!isfinite(loss)) {
-        error_set(err, STATUS_FAILURE, "the model's logits are not finite");
+        error_set(err, STATUS_FAILURE, "on the validation rows the model's logits are not finite; try a smaller "
+                                       "--learning-rate");
         goto done;
     }
     e->loss = loss / (double)n;

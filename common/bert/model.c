@@ -193,8 +193,8 @@ int model_check_row(const struct model *m, const int32_t *ids, const uint8_t *ty
     long positions = m->config.max_position_embeddings;
     if (n > (size_t)positions)
         return error_set(err, STATUS_FAILURE,
-                         "%zu tokens, but the model has %ld positions; run wp-tokenize with --max-len %ld", n, positions,
-                         positions);
+                         "%zu tokens, but the model has %ld positions; run wp-tokenize with --max-len %ld", n,
+                         positions, positions);
     for (size_t t = 0; t < n; t++) {
         if (ids[t] < 0 || ids[t] >= m->config.vocab_size)
             return error_set(err, STATUS_FAILURE,
@@ -202,8 +202,8 @@ int model_check_row(const struct model *m, const int32_t *ids, const uint8_t *ty
                              (long)ids[t], m->config.vocab_size);
         if (types && types[t] >= m->config.type_vocab_size)
             return error_set(err, STATUS_FAILURE,
-                             "token type %d, but the model knows %ld types; it was not made for pairs, so run wp-tokenize "
-                             "without --pair",
+                             "token type %d, but the model knows %ld types; it was not made for pairs, so run "
+                             "wp-tokenize without --pair",
                              types[t], m->config.type_vocab_size);
     }
     return 0;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/buf.h"
+
 int spool_check_vocabulary(const struct stream_head *head, const char *vocabulary_sha256, const char *name,
                            struct error *err)
 {
@@ -12,6 +14,40 @@ int spool_check_vocabulary(const struct stream_head *head, const char *vocabular
                          "wp-tokenize -m with this model",
                          name, head->vocab_sha256, vocabulary_sha256);
     return 0;
+}
+
+static bool has_name(char *const *names, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+static void add_names(struct buf *out, char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        buf_addf(out, "%s%s", i ? "," : "", names[i]);
+}
+
+int spool_check_labels(const struct stream_head *head, char *const *names, size_t n, bool renamed, const char *whose,
+                       const char *name, struct error *err)
+{
+    bool equal = n == head->n_labels, permuted = equal;
+    struct buf theirs = {0}, wanted = {0};
+    for (size_t i = 0; i < n && permuted; i++) {
+        equal = equal && strcmp(names[i], head->labels[i]) == 0;
+        permuted = has_name(head->labels, n, names[i]);
+    }
+    if (permuted ? equal : renamed)
+        return 0;
+    add_names(&theirs, head->labels, head->n_labels);
+    add_names(&wanted, names, n);
+    error_set(err, STATUS_USAGE, "%s: its classes are %s, those of %s are %s; run wp-tokenize with --labels %s", name,
+              theirs.data, whose, wanted.data, wanted.data);
+    buf_free(&theirs);
+    buf_free(&wanted);
+    return -1;
 }
 
 int spool_read(struct rows *rows, struct stream_head *head, const char *path, const char *vocabulary_sha256,

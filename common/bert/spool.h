@@ -2,6 +2,8 @@
 #ifndef BERT_SPOOL_H
 #define BERT_SPOOL_H
 
+#include <stdbool.h>
+
 #include "base/error.h"
 #include "wire/stream.h"
 
@@ -13,5 +15,10 @@ int spool_read(struct rows *rows, struct stream_head *head, const char *path, co
 /* The stream's vocabulary is the model's; name is the stream's. */
 int spool_check_vocabulary(const struct stream_head *head, const char *vocabulary_sha256, const char *name,
                            struct error *err);
+
+/* That the stream's classes are names[0..n) in this order, which are those of `whose`. Where `renamed` is true they may
+ * be called otherwise altogether (a model's LABEL_0), but not by the same names in another order. */
+int spool_check_labels(const struct stream_head *head, char *const *names, size_t n, bool renamed, const char *whose,
+                       const char *name, struct error *err);
 
 #endif

@@ -124,6 +124,16 @@ static double epoch_of(const struct run *r)
     return (double)r->step / (double)r->steps_per_epoch;
 }
 
+/* A record that could not be written ends the run at once rather than after hours. */
+static int check_metrics(const struct run *r, struct error *err)
+{
+    const struct output *metrics = r->reports->metrics;
+    if (!metrics || !metrics->error.status)
+        return 0;
+    *err = metrics->error;
+    return -1;
+}
+
 static int train_step(struct run *r, const uint64_t *which, size_t n, struct error *err)
 {
     double rate = schedule_linear(r->o->learning_rate, r->step, r->warmup_steps, r->steps);
@@ -140,7 +150,7 @@ static int train_step(struct run *r, const uint64_t *which, size_t n, struct err
     if (r->o->log_steps > 0 && r->step % (uint64_t)r->o->log_steps == 0)
         train_log_step(r->reports, r->step, epoch_of(r), loss, rate, norm);
     progress_update(&r->progress, r->step, NULL);
-    return 0;
+    return check_metrics(r, err);
 }
 
 static int evaluate_now(struct run *r, struct error *err)
@@ -162,7 +172,7 @@ static int evaluate_now(struct run *r, struct error *err)
     if (e.one_class)
         warn("after step %llu all %zu validation rows are predicted as class %zu", (unsigned long long)r->step, e.rows,
              e.one_class - 1);
-    return 0;
+    return check_metrics(r, err);
 }
 
 static int save_now(struct run *r, struct error *err)
@@ -215,6 +225,8 @@ int trainer_run(struct model *m, const struct nn *nn, const struct objectives *o
         return error_set(err, STATUS_FAILURE, "there are no rows to train on");
     run_init(&r);
     train_log_start(reports, m, nn, data, o, r.steps, r.warmup_steps);
+    if (check_metrics(&r, err) < 0)
+        goto done;
     double started = monotonic_seconds();
     progress_start(&r.progress, "steps", r.steps);
     while (r.step < r.steps)
@@ -226,7 +238,7 @@ int trainer_run(struct model *m, const struct nn *nn, const struct objectives *o
     result->seconds = monotonic_seconds() - started;
     result->rows_per_second = (double)r.rows_done / result->seconds;
     train_log_end(reports, result);
-    status = reports->metrics && reports->metrics->error.status ? (*err = reports->metrics->error, -1) : 0;
+    status = check_metrics(&r, err);
 done:
     progress_finish(&r.progress);
     run_free(&r);

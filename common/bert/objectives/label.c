@@ -26,8 +26,8 @@ static int prepare(struct objective *o, const struct rows *rows, size_t classes,
     }
     if (used == 0)
         return error_set(err, STATUS_FAILURE,
-                         "no row has a gold label (0, 1, ...), which the objective term 'label' needs; label some rows, or "
-                         "leave the term out of --objective");
+                         "no row has a gold label (0, 1, ...), which the objective term 'label' needs; label some "
+                         "rows, or leave the term out of --objective");
     return 0;
 }
 

@@ -45,8 +45,8 @@ static double confidence_of(const struct answers *a, size_t i)
     return a->confidence ? a->confidence[i] : -1;
 }
 
-/* The largest confidence below the cut that would part sorted[0..n) at `at`. Equal values stay together, so the cut moves to
- * the nearest place where the value changes. */
+/* The largest confidence below the cut that would part sorted[0..n) at `at`. Equal values stay together, so the cut
+ * moves to the nearest place where the value changes. */
 static double edge_near(const float *sorted, size_t n, size_t at)
 {
     for (size_t away = 0; away < n; away++) {

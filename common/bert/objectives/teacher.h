@@ -4,8 +4,8 @@
  * taken at its word (Xiong et al. 2023, arXiv:2306.13063): rows with a gold label tell how often the teacher is right.
  * They are cut into thirds by confidence, rows of equal confidence staying together; in a third with n rows of which a
  * agree, the teacher's label has the probability (a + 1) / (n + 2) (Laplace), the other classes share the rest.
- * Cross-fitted: a gold row's probability comes from the rows of the other four of five folds (row number mod 5). With fewer than 50 gold rows a single answer counts as one vote of one,
- * (v + 0.5) / (k + 1) = 0.75.
+ * Cross-fitted: a gold row's probability comes from the rows of the other four of five folds (row number mod 5). With
+ * fewer than 50 gold rows a single answer counts as one vote of one, (v + 0.5) / (k + 1) = 0.75.
  */
 #ifndef BERT_OBJECTIVES_TEACHER_H
 #define BERT_OBJECTIVES_TEACHER_H
