@@ -110,6 +110,8 @@ static void open_endpoint(struct run *r, const struct profile *profile)
     if (!o->base_url || !o->model)
         cli_usage_error("--profile %s needs --%s", profile->name, o->base_url ? "model" : "base-url");
     check_utf8("model", o->model);
+    if (o->ca_file && access(o->ca_file, R_OK) < 0)
+        cli_usage_error("--cacert %s: %s", o->ca_file, strerror(errno));
     if (endpoint_open(&r->endpoint, o->base_url, &err) < 0 || answer_rules_labels(&r->rules, o->labels, &err) < 0)
         cli_usage_error("%s", err.text);
     r->rules.counterfactual = o->counterfactual;

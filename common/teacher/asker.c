@@ -213,8 +213,10 @@ static int send_ready(struct asker *a, double *seconds, struct error *err)
             *seconds = wait > 0 ? fmin(*seconds, wait) : *seconds;
             return 0;
         }
-        if (!may_send(a))
+        if (!may_send(a)) {
+            *seconds = 0; /* the caller must know that the run has ended */
             return 0;
+        }
         struct question *q = a->ready;
         a->ready = q->next;
         if (!a->ready)
@@ -236,8 +238,7 @@ int asker_work(struct asker *a, struct pollfd *fds, size_t n_fds, double seconds
     struct http_reply reply;
     if (send_ready(a, &until_next, err) < 0)
         return -1;
-    if (!a->stop_status)
-        seconds = fmin(seconds, until_next);
+    seconds = fmin(seconds, until_next);
     if (a->settings.journal->unsynced)
         seconds = fmin(seconds, 1);
     if (!a->http) {

@@ -12,6 +12,7 @@
 
 #include "base/cli.h"
 #include "base/memory.h"
+#include "base/progress.h"
 #include "teacher/span.h"
 
 static const size_t largest_reply = (size_t)16 << 20;
@@ -23,7 +24,8 @@ struct transfer {
     struct buf request, reply;
     struct http_limits limits;
     void *context;
-    bool busy;
+    bool busy, expired;
+    double heard; /* when the server was last heard, or the request was sent */
     char detail[CURL_ERROR_SIZE];
 };
 
@@ -33,6 +35,7 @@ struct http {
     struct curl_slist *headers, *resolve;
     struct transfer *transfers;
     unsigned n_transfers, busy;
+    double timeout;
 };
 
 static const struct http_limits limits_unknown = {-1, -1, -1, -1, -1, -1, -1};
@@ -46,6 +49,7 @@ static size_t on_body(char *data, size_t size, size_t n, void *user)
     if (n > largest_reply - t->reply.len)
         return 0; /* ends the transfer with CURLE_WRITE_ERROR */
     buf_add(&t->reply, data, n);
+    t->heard = monotonic_seconds();
     return n;
 }
 
@@ -84,6 +88,7 @@ static size_t on_header(char *data, size_t size, size_t n, void *user)
     struct transfer *t = user;
     char line[512];
     (void)size;
+    t->heard = monotonic_seconds();
     if (n >= 5 && strncasecmp(data, "HTTP/", 5) == 0)
         t->limits = limits_unknown; /* another response begins (after a 100) */
     if (n >= sizeof line)
@@ -119,8 +124,6 @@ static CURL *make_easy(struct http *h, struct transfer *t, const struct http_set
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->detail);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, s->timeout < connect_seconds ? s->timeout : connect_seconds);
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, s->timeout);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT, 10 * s->timeout);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     if (!s->endpoint->tls)
@@ -160,6 +163,7 @@ struct http *http_open(const struct http_settings *s, struct error *err)
     }
     struct http *h = xcalloc(1, sizeof *h);
     h->key = s->key;
+    h->timeout = (double)s->timeout;
     h->n_transfers = s->concurrency;
     h->transfers = xcalloc(s->concurrency, sizeof *h->transfers);
     h->multi = curl_multi_init();
@@ -185,7 +189,7 @@ void http_close(struct http *h)
         return;
     for (unsigned i = 0; i < h->n_transfers; i++) {
         struct transfer *t = &h->transfers[i];
-        if (t->busy)
+        if (t->busy && !t->expired)
             curl_multi_remove_handle(h->multi, t->easy);
         curl_easy_cleanup(t->easy);
         buf_free(&t->request);
@@ -228,6 +232,8 @@ int http_send(struct http *h, const char *body, size_t len, void *context, struc
     if (rc)
         return multi_error(rc, err);
     t->busy = true;
+    t->expired = false;
+    t->heard = monotonic_seconds();
     h->busy++;
     return 0;
 }
@@ -235,6 +241,26 @@ int http_send(struct http *h, const char *body, size_t len, void *context, struc
 unsigned http_under_way(const struct http *h)
 {
     return h->busy;
+}
+
+/* Breaks off transfers whose server is silent; returns the seconds until the next would be. (libcurl's own low-speed limit
+ * averages over five seconds, so it would see a silence of one second after six.) */
+static double expire_silent(struct http *h)
+{
+    double now = monotonic_seconds(), soonest = h->timeout;
+    for (unsigned i = 0; i < h->n_transfers; i++) {
+        struct transfer *t = &h->transfers[i];
+        if (!t->busy || t->expired)
+            continue;
+        double left = t->heard + h->timeout - now;
+        if (left <= 0) {
+            curl_multi_remove_handle(h->multi, t->easy);
+            t->expired = true;
+            left = 0;
+        }
+        soonest = fmin(soonest, left);
+    }
+    return soonest;
 }
 
 int http_wait(struct http *h, struct pollfd *fds, size_t n_fds, double seconds, struct error *err)
@@ -247,8 +273,10 @@ int http_wait(struct http *h, struct pollfd *fds, size_t n_fds, double seconds, 
     CURLMcode rc = curl_multi_perform(h->multi, &running); /* starts what was just added */
     if (!rc && (unsigned)running < h->busy)
         seconds = 0; /* something has finished */
+    if (h->busy > 0)
+        seconds = fmin(seconds, expire_silent(h));
     if (!rc)
-        rc = curl_multi_poll(h->multi, extra, (unsigned)n_fds, (int)(fmin(seconds, 3600) * 1000), NULL);
+        rc = curl_multi_poll(h->multi, extra, (unsigned)n_fds, (int)ceil(fmin(seconds, 3600) * 1000), NULL);
     if (!rc)
         rc = curl_multi_perform(h->multi, &running);
     for (size_t i = 0; i < n_fds; i++)
@@ -282,19 +310,38 @@ static enum http_outcome outcome_of(const struct transfer *t, CURLcode rc)
     }
 }
 
-bool http_next(struct http *h, struct http_reply *reply)
+/* The next transfer that has ended, and how. */
+static struct transfer *next_ended(struct http *h, CURLcode *rc)
 {
     int left;
-    CURLMsg *message;
-    do {
-        message = curl_multi_info_read(h->multi, &left);
-        if (!message)
-            return false;
-    } while (message->msg != CURLMSG_DONE);
-    CURLcode rc = message->data.result;
-    struct transfer *t = NULL;
+    for (CURLMsg *m; (m = curl_multi_info_read(h->multi, &left));) {
+        struct transfer *t = NULL;
+        if (m->msg != CURLMSG_DONE)
+            continue;
+        *rc = m->data.result;
+        curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+        curl_multi_remove_handle(h->multi, t->easy);
+        return t;
+    }
+    for (unsigned i = 0; i < h->n_transfers; i++) {
+        struct transfer *t = &h->transfers[i];
+        if (t->expired) {
+            t->expired = false;
+            *rc = CURLE_OPERATION_TIMEDOUT;
+            snprintf(t->detail, sizeof t->detail, "no word from the server for %.0f s", h->timeout);
+            return t;
+        }
+    }
+    return NULL;
+}
+
+bool http_next(struct http *h, struct http_reply *reply)
+{
+    CURLcode rc = CURLE_OK;
+    struct transfer *t = next_ended(h, &rc);
     curl_off_t microseconds = 0;
-    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+    if (!t)
+        return false;
     *reply = (struct http_reply){.context = t->context, .outcome = outcome_of(t, rc), .limits = t->limits};
     curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &reply->status);
     curl_easy_getinfo(t->easy, CURLINFO_TOTAL_TIME_T, &microseconds);
@@ -305,7 +352,6 @@ bool http_next(struct http *h, struct http_reply *reply)
     key_redact(h->key, reply->detail, strlen(reply->detail), false);
     reply->body = t->reply.data;
     reply->len = t->reply.len;
-    curl_multi_remove_handle(h->multi, t->easy);
     t->busy = false;
     h->busy--;
     return true;

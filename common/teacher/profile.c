@@ -11,6 +11,7 @@
 #include <curl/curl.h>
 
 #include "base/buf.h"
+#include "teacher/plain.h"
 
 static const struct profile profiles[] = {
     {.name = "groq",
@@ -92,11 +93,13 @@ static char *url_part(CURLU *url, CURLUPart part, unsigned flags)
     return curl_url_get(url, part, &text, flags) == CURLUE_OK ? text : NULL;
 }
 
-/* Fills the endpoint from the parts; scheme and host are there. */
-static void endpoint_build(struct endpoint *e, CURLU *url, const char *scheme, const char *host)
+/* Fills the endpoint from the parts; scheme and host are there, and the host is put into small letters. */
+static void endpoint_build(struct endpoint *e, CURLU *url, const char *scheme, char *host)
 {
     struct buf b = {0};
     char *port = url_part(url, CURLUPART_PORT, 0), *path = url_part(url, CURLUPART_PATH, 0);
+    for (char *c = host; *c; c++)
+        *c = plain_fold(*c);
     char *port_or_default = url_part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT);
     int path_len = (int)strlen(path ? path : "");
     while (path_len > 0 && path[path_len - 1] == '/')

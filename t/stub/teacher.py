@@ -7,7 +7,8 @@ Listens on 127.0.0.1 on a port of the system's choice, which it writes to the po
 is in no row gets an answer that depends on its text alone. The log gets one JSON line a request (what was asked, whether a
 key came with it), so that tests can count.
 
-Faults are NDJSON rules, tried in order; the first that fits a request and is not used up is applied:
+Faults are NDJSON rules, tried in order; the first that fits a request and is not used up is applied. The file is read again
+when it has changed.
     {"sentence": "part of it", "times": 2, "status": 429, "headers": {"Retry-After": "1"}, "body": {...} or "text"}
     {"content": "the message's content", "message": {more members}, "finish_reason": "length", "usage": null}
     {"mode": "drop" | "truncate" | "silent" | "drip" | "endless" | "slow", "seconds": 5}
@@ -19,6 +20,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import ssl
 import sys
 import threading
@@ -52,6 +54,16 @@ def recorded(teacher):
 class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
+    faults, faults_file, faults_time = [], None, None
+
+    def read_faults(self):
+        if not self.faults_file:
+            return
+        changed = os.stat(self.faults_file).st_mtime_ns
+        if changed != self.faults_time:
+            with open(self.faults_file, encoding="utf-8") as f:
+                self.faults = [json.loads(line) for line in f if line.strip()]
+            self.faults_time = changed
 
     def handle_error(self, request, client_address):
         pass  # a client that was killed is no news
@@ -84,7 +96,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.server.log.flush()
         if self.server.delay:
             time.sleep(self.server.delay)
-        if not self.path.endswith("/chat/completions"):
+        if not self.path.endswith("/v1/chat/completions"):
             rule = {"status": 404, "body": {"error": {"message": "Unknown request URL", "type": "invalid_request_error",
                                                       "code": "unknown_url"}}}
         self.answer(rule or {}, request, sentence, number)
@@ -92,6 +104,7 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST
 
     def find_rule(self, sentence):
+        self.server.read_faults()
         for rule in self.server.faults:
             if rule.get("sentence", "") in sentence and rule.get("times", 1) > 0:
                 if "times" in rule:
@@ -100,14 +113,11 @@ class Handler(BaseHTTPRequestHandler):
         return None
 
     def completion(self, rule, request, sentence, number):
-        schema = json.dumps(request.get("messages", [{}])[0].get("content", ""))
-        labels = ["negative", "positive"]
-        marker = '"label\\": one of '
-        if marker in schema:
-            part = schema.split(marker, 1)[1].split(";", 1)[0]
-            labels = [name.strip().strip('\\"') for name in part.split(",")]
+        system = request.get("messages", [{}])[0].get("content", "")
+        named = re.search('"label": one of (.*);', system)
+        labels = json.loads("[%s]" % named.group(1)) if named else ["negative", "positive"]
         answer = self.server.rows.get(sentence) or invented(sentence, labels)
-        if "counterfactual" not in schema:
+        if "counterfactual" not in system:
             answer = {k: v for k, v in answer.items() if k != "counterfactual"}
         content = rule.get("content", json.dumps(answer, ensure_ascii=False))
         message = {"role": "assistant", "content": content}
@@ -179,15 +189,14 @@ def main():
     options = parser.parse_args()
 
     server = Server(("127.0.0.1", 0), Handler)
-    server.rows, server.faults = {}, []
+    server.rows, server.faults_file = {}, options.faults
+    server.read_faults()
     server.model, server.delay = options.model, options.delay
     server.log = open(options.log, "a") if options.log else None
     if options.rows:
         for line in open(options.rows, encoding="utf-8"):
             row = json.loads(line)
             server.rows[row["sentence"]] = recorded(row["teacher"])
-    if options.faults:
-        server.faults = [json.loads(line) for line in open(options.faults, encoding="utf-8") if line.strip()]
     if options.cert:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(options.cert, options.key_pem)
