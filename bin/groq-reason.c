@@ -159,12 +159,12 @@ static void open_journal_and_key(struct run *r, const struct profile *profile)
         buf_addf(&text, "%s is not set: export it, or give --key-file FILE (mode 0600)", profile->key_variable);
         r->key_missing = text.data;
     }
-    if (r->key_missing && (!path || !path_exists(path)))
+    if (r->key_missing && o->ask != 0 && (!path || !path_exists(path)))
         die(STATUS_USAGE, "%s", r->key_missing);
     r->journal.fd = -1;
     if (path && journal_open(&r->journal, path, &err) < 0)
         die_error(&err);
-    if (r->key_missing && r->journal.n_entries == 0)
+    if (r->key_missing && o->ask != 0 && r->journal.n_entries == 0)
         die(STATUS_USAGE, "%s", r->key_missing);
     if (path && !o->journal)
         inform(0, "journal %s (%zu answers; --no-journal to do without)", path, r->journal.n_entries);
@@ -278,6 +278,8 @@ static void work(struct run *r)
 static void label_rows(struct run *r)
 {
     progress_start(&r->progress, "rows", 0);
+    if (isatty(r->lines.in.fd))
+        inform(0, "reading rows (NDJSON) from the terminal; Ctrl-D ends them");
     while (!r->output.error.status) {
         read_rows(r);
         if (window_write(&r->window, &r->asker, &r->output) > 0)

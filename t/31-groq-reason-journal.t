@@ -186,7 +186,21 @@ kill -s TERM $tool
 wait $tool
 is $? 143 "a second signal ends it at once"
 stop_teacher
+start_teacher lost --delay 0.05
+groq-reason --base-url "$url" --journal lost.ndjson --max-wait 1 rows >out 2>err &
+tool=$!
+wait_requests lost 20
+stop_teacher
+wait $tool
+is $? 4 "a server that is lost in the middle"
+head -n "$(wc -l <out)" uninterrupted | cmp - out
+ok $? "the output is an unbroken beginning"
+is "$(grep -c error out)" 0 "and no row failed for it"
+like "$(sed 1q err)" "[Cc]onnect" "a server that is lost in the middle: says so"
 start_teacher reader
+is_rc 0 "once it is back" -- groq-reason --base-url "$url" --journal lost.ndjson rows
+same_bytes out uninterrupted "the rest is asked"
+: >reader.log
 (groq-reason --base-url "$url" --journal reader.ndjson rows 2>/dev/null; echo $? >rc) | head -n 5 >head.out
 is "$(cat rc)" 141 "a reader that has left"
 kept=$(($(wc -l <reader.ndjson) - 1))

@@ -294,6 +294,7 @@ static enum http_outcome outcome_of(const struct transfer *t, CURLcode rc)
     case CURLE_COULDNT_RESOLVE_PROXY:
         return HTTP_NO_NAME;
     case CURLE_COULDNT_CONNECT:
+    case CURLE_SSL_CONNECT_ERROR: /* nothing was sent yet */
         return HTTP_NO_CONNECT;
     case CURLE_OPERATION_TIMEDOUT:
         curl_easy_getinfo(t->easy, CURLINFO_SIZE_UPLOAD_T, &sent);

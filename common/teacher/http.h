@@ -33,7 +33,7 @@ struct http_settings {
 enum http_outcome {
     HTTP_REPLY,      /* status and body are there */
     HTTP_NO_NAME,    /* the host's name could not be resolved */
-    HTTP_NO_CONNECT, /* refused, unreachable, or not connected in time */
+    HTTP_NO_CONNECT, /* refused, unreachable, no TLS, or not connected in time */
     HTTP_UNTRUSTED,  /* the certificate, or the CA file */
     HTTP_TIMEOUT,    /* sent, but no whole reply in time */
     HTTP_CUT,        /* the connection broke, or the reply ended early */
