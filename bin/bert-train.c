@@ -30,7 +30,7 @@ struct session {
     struct nn nn;
     char *source;               /* the folder of -m, or the vocabulary of --init */
     struct vocabulary vocabulary;
-    struct stream_head head;
+    struct stream_head head, validation_head;
     struct rows train, validation;
     const char *rows_name;      /* where the training rows come from, for messages */
     struct objectives objectives;
@@ -117,32 +117,29 @@ static int open_model_and_vocabulary(struct session *s, struct error *err)
         objectives_parse(&s->objectives, o->train.objective, err) < 0)
         return -1;
     s->source = hub_resolve(o->model ? o->model : o->vocab, err);
-    if (!s->source || vocabulary_load(&s->vocabulary, s->source, err) < 0)
+    if (!s->source || vocabulary_load(&s->vocabulary, s->source, err) < 0 ||
+        (o->model && model_open(&s->model, s->source, err) < 0))
         return -1;
-    return 0;
+    return o->metrics ? output_open_log(&s->metrics, o->metrics, err) : 0;
 }
 
-static int read_validation(struct session *s, struct error *err)
-{
-    const char *path = s->o->validation;
-    struct stream_head head = {0};
-    if (spool_read(&s->validation, &head, path, s->vocabulary.sha256, err) < 0)
-        return -1;
-    int status = spool_check_labels(&head, s->head.labels, s->head.n_labels, false, "the training rows", path, err);
-    stream_head_free(&head);
-    if (status == 0 && evaluation_check(&s->validation, s->head.n_labels, err) < 0)
-        status = error_prefix(err, "%s", path);
-    return status;
-}
-
+/* Validation rows first: they are in a file, and the training rows may be the end of a long pipe. */
 static int read_rows(struct session *s, const char *path, struct error *err)
 {
+    const char *validation = s->o->validation;
     s->rows_name = !path || strcmp(path, "-") == 0 ? "<stdin>" : path;
-    if (spool_read(&s->train, &s->head, path, s->vocabulary.sha256, err) < 0)
+    if ((validation &&
+         spool_read(&s->validation, &s->validation_head, validation, s->vocabulary.sha256, err) < 0) ||
+        spool_read(&s->train, &s->head, path, s->vocabulary.sha256, err) < 0)
         return -1;
     if (s->train.n == 0)
         return error_set(err, STATUS_FAILURE, "%s: there are no rows to train on", s->rows_name);
-    return s->o->validation ? read_validation(s, err) : 0;
+    if (!validation)
+        return 0;
+    if (spool_check_labels(&s->validation_head, s->head.labels, s->head.n_labels, false, "the training rows", validation,
+                           err) < 0)
+        return -1;
+    return evaluation_check(&s->validation, s->head.n_labels, err) < 0 ? error_prefix(err, "%s", validation) : 0;
 }
 
 /* The rows decide what the classes are and how they are called. */
@@ -165,7 +162,7 @@ static int make_model(struct session *s, struct error *err)
     struct bert_config config;
     bool fresh = true;
     if (o->model) {
-        if (model_load(&s->model, s->source, s->head.n_labels, o->train.seed, &fresh, err) < 0)
+        if (model_load(&s->model, s->head.n_labels, o->train.seed, &fresh, err) < 0)
             return -1;
     } else {
         bert_config_preset(&config, o->init, (long)s->vocabulary.n_tokens);
@@ -221,7 +218,7 @@ static int train(struct session *s, struct train_result *result, int argc, char 
     struct train_data data = {&s->train, o->validation ? &s->validation : NULL};
     struct train_reports reports = {o->metrics ? &s->metrics : NULL, argc, argv};
     long old = run_state_clear(s->state, err); /* so that what will be there is of this run */
-    if (old < 0 || (o->metrics && output_open_log(&s->metrics, o->metrics, err) < 0))
+    if (old < 0)
         return -1;
     if (old > 0)
         inform(0, "removed %ld checkpoints of an earlier run from %s", old, s->state);
@@ -259,6 +256,7 @@ static void session_free(struct session *s)
     rows_free(&s->train);
     rows_free(&s->validation);
     stream_head_free(&s->head);
+    stream_head_free(&s->validation_head);
     vocabulary_free(&s->vocabulary);
     for (size_t i = 0; i < s->n_checkpoints; i++)
         free(s->checkpoints[i]);

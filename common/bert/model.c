@@ -123,12 +123,21 @@ void model_forward(const struct model *m, const struct nn *nn, struct activation
     forward_head(m, nn, a, b, dropout);
 }
 
-int model_map(struct model *m, const char *folder, struct error *err)
+int model_open(struct model *m, const char *folder, struct error *err)
 {
     *m = (struct model){0};
-    if (bert_config_read(&m->config, folder, err) < 0 || checkpoint_open(&m->checkpoint, folder, err) < 0)
-        goto fail;
+    if (bert_config_read(&m->config, folder, err) < 0 || checkpoint_open(&m->checkpoint, folder, err) < 0) {
+        model_free(m);
+        return -1;
+    }
     m->classes = checkpoint_num_labels(&m->checkpoint);
+    return 0;
+}
+
+int model_map(struct model *m, const char *folder, struct error *err)
+{
+    if (model_open(m, folder, err) < 0)
+        return -1;
     if (m->classes == 0) {
         error_set(err, STATUS_USAGE, "%s has no classifier: it is an encoder; train it with bert-train -m %s first",
                   folder, folder);
@@ -143,21 +152,19 @@ fail:
     return -1;
 }
 
-int model_load(struct model *m, const char *folder, size_t classes, uint64_t seed, bool *fresh, struct error *err)
+int model_load(struct model *m, size_t classes, uint64_t seed, bool *fresh, struct error *err)
 {
     size_t *missing = NULL, n_missing = 0;
-    *m = (struct model){0};
     *fresh = false;
-    if (bert_config_read(&m->config, folder, err) < 0 || checkpoint_open(&m->checkpoint, folder, err) < 0)
-        goto fail;
-    size_t present = checkpoint_num_labels(&m->checkpoint);
-    m->classes = classes ? classes : present ? present : m->config.n_labels;
-    if (present && present != m->classes)
+    if (m->classes && classes && m->classes != classes)
         m->checkpoint.has_classifier = false;
+    m->classes = classes ? classes : m->classes ? m->classes : m->config.n_labels;
     parameters_init(&m->parameters, &m->config, m->classes);
     parameters_allocate(&m->parameters);
-    if (checkpoint_attach(&m->checkpoint, &m->parameters, &missing, &n_missing, err) < 0)
-        goto fail;
+    if (checkpoint_attach(&m->checkpoint, &m->parameters, &missing, &n_missing, err) < 0) {
+        model_free(m);
+        return -1;
+    }
     for (size_t i = 0; i < n_missing; i++) {
         parameter_initialise(&m->parameters, &m->parameters.list[missing[i]], &m->config, seed);
         *fresh |= missing[i] == parameter_of_head(&m->parameters, CLASSIFIER_WEIGHT);
@@ -165,10 +172,6 @@ int model_load(struct model *m, const char *folder, size_t classes, uint64_t see
     free(missing);
     checkpoint_close(&m->checkpoint);
     return 0;
-fail:
-    free(missing);
-    model_free(m);
-    return -1;
 }
 
 void model_random(struct model *m, const struct bert_config *config, size_t classes, uint64_t seed)

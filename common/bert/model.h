@@ -33,9 +33,12 @@ struct model_dropout {
 
 /* For inference: maps the folder's weights. A folder without a classifier is STATUS_USAGE. */
 int model_map(struct model *m, const char *folder, struct error *err);
-/* For training: copies the weights into a slab. classes 0: as the folder has. A missing pooler or classifier (or one of
+/* For training, in two steps, so that a broken folder is refused before the rows are read that tell the number of classes.
+ * Opens: reads the config, maps the files; classes is what the folder's classifier has, 0 without one. */
+int model_open(struct model *m, const char *folder, struct error *err);
+/* Copies the weights of an open folder into a slab. classes 0: as the folder has. A missing pooler or classifier (or one of
  * another number of classes) is initialised from the seed; *fresh tells whether that happened to the classifier. */
-int model_load(struct model *m, const char *folder, size_t classes, uint64_t seed, bool *fresh, struct error *err);
+int model_load(struct model *m, size_t classes, uint64_t seed, bool *fresh, struct error *err);
 /* A random encoder of that config. */
 void model_random(struct model *m, const struct bert_config *config, size_t classes, uint64_t seed);
 void model_free(struct model *m);

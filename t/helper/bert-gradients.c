@@ -63,7 +63,7 @@ int main(int argc, char **argv)
     diag_init("bert-gradients");
     if (argc != 4)
         die(STATUS_USAGE, "usage: bert-gradients MODEL STREAM OUT");
-    if (nn_cpu(&nn, 0, &err) < 0 || model_load(&m, argv[1], 0, 0, &fresh, &err) < 0)
+    if (nn_cpu(&nn, 0, &err) < 0 || model_open(&m, argv[1], &err) < 0 || model_load(&m, 0, 0, &fresh, &err) < 0)
         die_error(&err);
     read_rows(&rows, argv[2]);
     if (model_check_rows(&m, &rows, &err) < 0 || objectives_parse(&objectives, "label", &err) < 0 ||

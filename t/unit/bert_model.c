@@ -15,6 +15,11 @@
 #include "wire/json.h"
 #include "wire/lines.h"
 
+static int load(struct model *m, const char *folder, size_t classes, uint64_t seed, bool *fresh, struct error *err)
+{
+    return model_open(m, folder, err) < 0 ? -1 : model_load(m, classes, seed, fresh, err);
+}
+
 static struct nn nn;
 
 /* ---- a golden file ---- */
@@ -355,7 +360,7 @@ static void check_folder(const char *name, bool has_classifier)
     bool fresh = !has_classifier;
     char *folder = testdata(name);
     golden_read(&g, folder);
-    if (!ok(model_load(&loaded, folder, has_classifier ? 0 : 2, 1, &fresh, &err) == 0, "%s: loads", name)) {
+    if (!ok(load(&loaded, folder, has_classifier ? 0 : 2, 1, &fresh, &err) == 0, "%s: loads", name)) {
         note("%s", err.text);
         goto done;
     }
@@ -413,7 +418,7 @@ static void test_dropout(void)
     float a[N], b[N], none[N];
     char *folder = testdata("classifier");
     golden_read(&g, folder);
-    if (model_load(&m, folder, 0, 1, &fresh, &err) < 0)
+    if (load(&m, folder, 0, 1, &fresh, &err) < 0)
         bail_out(folder, err.text);
     logits_with(&m, &g.rows, NULL, GOLDEN_ROWS, none);
     logits_with(&m, &g.rows, &some, GOLDEN_ROWS, a);
@@ -446,7 +451,7 @@ static void test_types(void)
     float with[N], zeros[N], without[N];
     char *folder = testdata("gelu_new");
     golden_read(&g, folder);
-    if (model_load(&m, folder, 0, 1, &fresh, &err) < 0)
+    if (load(&m, folder, 0, 1, &fresh, &err) < 0)
         bail_out(folder, err.text);
     struct column *types = rows_find(&g.rows, "types");
     logits_with(&m, &g.rows, NULL, GOLDEN_ROWS, with);
@@ -469,16 +474,16 @@ static void test_heads(void)
     struct error err = {0};
     bool fresh;
     char *folder = testdata("relu");
-    ok(model_load(&m, folder, 3, 1, &fresh, &err) == 0 && !fresh && m.classes == 3, "three classes, as the folder has them");
+    ok(load(&m, folder, 3, 1, &fresh, &err) == 0 && !fresh && m.classes == 3, "three classes, as the folder has them");
     model_free(&m);
-    ok(model_load(&m, folder, 2, 1, &fresh, &err) == 0 && fresh && m.classes == 2, "two classes: a new classifier");
-    ok(model_load(&again, folder, 2, 1, &fresh, &err) == 0, "once more");
+    ok(load(&m, folder, 2, 1, &fresh, &err) == 0 && fresh && m.classes == 2, "two classes: a new classifier");
+    ok(load(&again, folder, 2, 1, &fresh, &err) == 0, "once more");
     const struct parameter *p = parameters_find(&m.parameters, "classifier.weight");
     is_long((long long)p->rows, 2, "of two rows");
     const float *value = m.parameters.slab + p->offset, *other = again.parameters.slab + p->offset;
     ok(norm_of(value, p->size) > 0 && memcmp(value, other, p->size * sizeof *value) == 0, "the same from the same seed");
     model_free(&again);
-    ok(model_load(&again, folder, 2, 2, &fresh, &err) == 0 &&
+    ok(load(&again, folder, 2, 2, &fresh, &err) == 0 &&
            memcmp(value, again.parameters.slab + p->offset, p->size * sizeof *value) != 0,
        "another from another");
     model_free(&m);
