@@ -144,7 +144,7 @@ tests: all $(UNIT_TESTS) $(HELPERS) $(COMPLETIONS)
 check: setup ## run the tests
 	@$(MAKE) --no-print-directory tests
 	BUILD='$(abspath $(BUILD))' REAL_DATA='$(abspath $(REAL_DATA))' REAL_MODELS='$(abspath $(REAL_MODELS))' \
-	 prove -j$(JOBS) $(PROVE_FLAGS) t/*.t $(UNIT_TESTS)
+	 OMP_WAIT_POLICY=passive prove -j$(JOBS) $(PROVE_FLAGS) t/*.t $(UNIT_TESTS)
 
 check-san: ## run the tests in a sanitizer build
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/san SANITIZE=address,undefined CFLAGS='-O1 -g' check

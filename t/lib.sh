@@ -21,6 +21,7 @@ TESTDATA=$root/testdata
 PATH=$BUILD/bin:$root/pipelines:$PATH
 LC_ALL=C
 TZ=UTC
+OMP_WAIT_POLICY=passive # tests share the cores with each other; threads that wait must not burn them
 unset GROQ_API_KEY GROQ_BASE_URL OPENAI_API_KEY HF_TOKEN HF_ENDPOINT XDG_CONFIG_HOME http_proxy https_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY all_proxy
 trash=$BUILD/t/trash/$(basename "$0" .t)
 rm -rf "$trash"
@@ -30,7 +31,7 @@ HOME=$trash/home
 XDG_CACHE_HOME=$trash/home/.cache
 XDG_STATE_HOME=$trash/home/.local/state
 HF_HOME=$trash/home/.cache/huggingface
-export BUILD REAL_DATA REAL_MODELS TESTDATA PATH LC_ALL TZ HOME XDG_CACHE_HOME XDG_STATE_HOME HF_HOME
+export BUILD REAL_DATA REAL_MODELS TESTDATA PATH LC_ALL TZ OMP_WAIT_POLICY HOME XDG_CACHE_HOME XDG_STATE_HOME HF_HOME
 
 test_count=0
 test_failed=0
