@@ -1,7 +1,8 @@
 /* groq-reason - asks a large language model for each row's label and its reasons.
  *
- * NDJSON in, the same rows with a `teacher` member out, in order. It sends, waits, retries and remembers (common/teacher);
- * it trains nothing and prints nothing but rows on stdout. What it has paid for is in the journal before anybody sees it.
+ * NDJSON in, the same rows with a `teacher` member out, in order. It sends, waits, retries and remembers
+ * (common/teacher); it trains nothing and prints nothing but rows on stdout. What it has paid for is in the journal
+ * before anybody sees it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +32,8 @@ static const size_t longest_line = (size_t)64 << 20;
 static const size_t longest_prompt = 1 << 20;
 
 struct options {
-    const char *output, *profile, *base_url, *model, *key_file, *labels, *prompt_file, *format, *effort, *ca_file, *journal;
+    const char *output, *profile, *base_url, *model, *key_file, *labels, *prompt_file, *format, *effort, *ca_file,
+        *journal;
     bool counterfactual, keep_journal, keep_errors, temperature_given;
     long ask, seed, budget, concurrency, retries, timeout;
     double temperature, max_wait;
@@ -145,8 +147,8 @@ static char *journal_path(const struct options *o)
     return path;
 }
 
-/* Opens the journal and gets the key. Without a key only a journal that may hold the answers is worth a start: nothing is
- * read from stdin before that is clear. */
+/* Opens the journal and gets the key. Without a key only a journal that may hold the answers is worth a start: nothing
+ * is read from stdin before that is clear. */
 static void open_journal_and_key(struct run *r, const struct profile *profile)
 {
     const struct options *o = &r->options;
@@ -367,7 +369,8 @@ static int parse_options(struct options *o, int argc, char **argv)
          .help = "ask for the first N rows, pass the rest through untouched (default: ask for all)"},
         {'\0', "prompt-file", CLI_FILE, &o->prompt_file, "FILE",
          .help = "template of the question, with {sentence} and {labels}"},
-        {'\0', "no-counterfactual", CLI_UNFLAG, &o->counterfactual, .help = "do not ask for the edit that flips the label"},
+        {'\0', "no-counterfactual", CLI_UNFLAG, &o->counterfactual,
+         .help = "do not ask for the edit that flips the label"},
         {'\0', "answer-format", CLI_CHOICE, &o->format, "FORM", .choices = "auto|strict|schema|object|text",
          .help = "how JSON is asked for"},
         {'\0', "temperature", CLI_DOUBLE, &o->temperature, "X", .max = 2, .given = &o->temperature_given,
@@ -381,12 +384,14 @@ static int parse_options(struct options *o, int argc, char **argv)
         {'\0', "retries", CLI_LONG, &o->retries, "N", .max = 100, .help = "retries of a row that meets server errors"},
         {'\0', "max-wait", CLI_DOUBLE, &o->max_wait, "SECONDS", .max = 1e6,
          .help = "longest wait for a limit or a connection; beyond it the run ends with status 4"},
-        {'\0', "timeout", CLI_LONG, &o->timeout, "SECONDS", .min = 1, .max = 3600, .help = "longest silence of the server"},
+        {'\0', "timeout", CLI_LONG, &o->timeout, "SECONDS", .min = 1, .max = 3600,
+         .help = "longest silence of the server"},
         {'\0', "cacert", CLI_FILE, &o->ca_file, "FILE", .help = "certificates to trust instead of the system's"},
         {'\0', "journal", CLI_FILE, &o->journal, "FILE",
          .help = "where answers are kept (default: distil/groq-reason.ndjson in the state folder)"},
         {'\0', "no-journal", CLI_UNFLAG, &o->keep_journal, .help = "keep no answers"},
-        {'\0', "keep-errors", CLI_FLAG, &o->keep_errors, .help = "do not ask again for rows that failed in an earlier run"},
+        {'\0', "keep-errors", CLI_FLAG, &o->keep_errors,
+         .help = "do not ask again for rows that failed in an earlier run"},
         CLI_END};
     const struct cli cli = {.tool = "groq-reason",
                             .summary = "ask a language model for labels with reasons",
@@ -400,9 +405,19 @@ static int parse_options(struct options *o, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct run r = {.options = {.profile = "groq", .labels = "negative,positive", .format = "auto",
-                                .counterfactual = true, .keep_journal = true, .ask = -1, .seed = 1, .budget = 1024,
-                                .concurrency = 8, .retries = 5, .timeout = 60, .temperature = 0.2, .max_wait = 300}};
+    struct run r = {.options = {.profile = "groq",
+                                .labels = "negative,positive",
+                                .format = "auto",
+                                .counterfactual = true,
+                                .keep_journal = true,
+                                .ask = -1,
+                                .seed = 1,
+                                .budget = 1024,
+                                .concurrency = 8,
+                                .retries = 5,
+                                .timeout = 60,
+                                .temperature = 0.2,
+                                .max_wait = 300}};
     struct error err = {0};
     int operand = parse_options(&r.options, argc, argv);
     const struct profile *profile = profile_find(r.options.profile);

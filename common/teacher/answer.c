@@ -27,7 +27,8 @@ int answer_rules_labels(struct answer_rules *rules, const char *list, struct err
         struct span_of_text name = plain_trim((struct span_of_text){at, strcspn(at, ",")});
         if (name.len == 0 || label_taken(rules, name)) {
             answer_rules_free(rules);
-            return error_set(err, STATUS_USAGE, "--labels %s: names must be there and differ (not in case alone)", list);
+            return error_set(err, STATUS_USAGE, "--labels %s: names must be there and differ (not in case alone)",
+                             list);
         }
         rules->labels = xrealloc_array(rules->labels, rules->n_labels + 1, sizeof *rules->labels);
         rules->labels[rules->n_labels++] = xmemdup0(name.at, name.len);
@@ -131,7 +132,8 @@ static int read_confidence(struct answer *a, const struct json_node *root, struc
     if (!node || node->type == JSON_NULL)
         return 0;
     if (!json_get_double(node, &a->confidence) || a->confidence < 0 || a->confidence > 1)
-        return fault_set(fault, "bad_json", "bad_confidence", "the answer's confidence is no number from 0 to 1", nothing);
+        return fault_set(fault, "bad_json", "bad_confidence", "the answer's confidence is no number from 0 to 1",
+                         nothing);
     a->has_confidence = true;
     return 0;
 }

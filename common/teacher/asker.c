@@ -16,7 +16,8 @@
 void asker_init(struct asker *a, const struct asker_settings *settings, size_t window)
 {
     uint64_t seed = 0;
-    *a = (struct asker){.settings = *settings, .format = settings->prompt.format, .usage = usage_unknown, .n_buckets = 64};
+    *a = (struct asker){
+        .settings = *settings, .format = settings->prompt.format, .usage = usage_unknown, .n_buckets = 64};
     while (a->n_buckets < 2 * window)
         a->n_buckets *= 2;
     a->buckets = xcalloc(a->n_buckets, sizeof(struct question *));
@@ -180,7 +181,8 @@ static bool may_send(struct asker *a)
     if (s->key_missing)
         asker_stop(a, STATUS_USAGE, "%s", s->key_missing);
     else if (s->journal->fd >= 0 && s->journal->read_only)
-        asker_stop(a, STATUS_FAILURE, "%s: may only be read, and there are sentences that it does not answer", s->journal->path);
+        asker_stop(a, STATUS_FAILURE, "%s: may only be read, and there are sentences that it does not answer",
+                   s->journal->path);
     else if (!a->http && !(a->http = http_open(&s->http, &err)))
         asker_stop(a, err.status, "%s", err.text);
     return a->stop_status == 0;
@@ -202,7 +204,8 @@ static int send_question(struct asker *a, struct question *q, struct error *err)
     return 0;
 }
 
-/* Sends what may go now; returns the seconds until more may, infinity where only a reply or a new question changes that. */
+/* Sends what may go now; returns the seconds until more may, infinity where only a reply or a new question changes
+ * that. */
 static int send_ready(struct asker *a, double *seconds, struct error *err)
 {
     double now = monotonic_seconds();

@@ -7,9 +7,9 @@
  *     ... q->teacher ...
  *     asker_release(&asker, q);
  *
- * A question is one distinct sentence; rows with the same sentence share it. Answers go to the journal before anybody sees
- * them. Failures of a row end its question; failures of the run set stop_status, and then nothing more is sent, while what
- * is under way can still be waited for.
+ * A question is one distinct sentence; rows with the same sentence share it. Answers go to the journal before anybody
+ * sees them. Failures of a row end its question; failures of the run set stop_status, and then nothing more is sent,
+ * while what is under way can still be waited for.
  */
 #ifndef TEACHER_ASKER_H
 #define TEACHER_ASKER_H
@@ -38,9 +38,9 @@ struct question {
     char *sentence;
     size_t len;
     double due;
-    unsigned used[ALLOWANCES]; /* retries, by allowance */
+    unsigned used[ALLOWANCES];     /* retries, by allowance */
     unsigned rate_limited, longer; /* times; doublings of the budget */
-    enum answer_format format; /* of the request under way */
+    enum answer_format format;     /* of the request under way */
     long reserved;
     long attempts;
     double seconds;
@@ -50,12 +50,12 @@ struct question {
 struct asker_settings {
     struct prompt_settings prompt;
     struct http_settings http;
-    struct journal *journal;  /* fd -1: none */
-    bool keep_errors;         /* failures in the journal count as answers */
-    bool format_fixed;        /* the answer format is the user's choice */
-    unsigned retries;         /* of ALLOW_SERVER */
-    double max_wait;          /* seconds; a longer wait ends the run */
-    const char *key_missing;  /* why nothing can be sent: no key; NULL: all is well */
+    struct journal *journal;          /* fd -1: none */
+    bool keep_errors;                 /* failures in the journal count as answers */
+    bool format_fixed;                /* the answer format is the user's choice */
+    unsigned retries;                 /* of ALLOW_SERVER */
+    double max_wait;                  /* seconds; a longer wait ends the run */
+    const char *key_missing;          /* why nothing can be sent: no key; NULL: all is well */
     void (*notice)(const char *text); /* something that a person should know once */
 };
 
@@ -68,15 +68,15 @@ struct asker {
     size_t n_buckets;
     struct question *ready, **ready_end, *delayed;
     struct rng rng;
-    bool served;               /* the server has answered once */
+    bool served; /* the server has answered once */
     unsigned misconfigured, offline_tries;
     double offline_since;
     /* results */
     int stop_status; /* 0: goes on; else the exit status, and why: */
     char stop_text[640];
     uint64_t requests, questions, replayed;
-    struct usage usage;        /* of this run */
-    uint64_t usage_missing;    /* served requests that told no usage */
+    struct usage usage;     /* of this run */
+    uint64_t usage_missing; /* served requests that told no usage */
     /* scratch */
     struct buf body;
     struct answer answer;

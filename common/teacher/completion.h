@@ -1,8 +1,8 @@
 /* completion.h - one reply of POST /chat/completions taken apart: the message, its thinking, the usage, or the error.
  *
  * Knows three spellings of a model's own thinking: `reasoning` (Groq, vLLM, Ollama, Cerebras), `reasoning_content`
- * (llama.cpp, LM Studio, older vLLM), and <think>...</think> at the head of the content, also where the opening tag was in
- * the prompt or the closing one was cut off. It judges no answer; answer.h does.
+ * (llama.cpp, LM Studio, older vLLM), and <think>...</think> at the head of the content, also where the opening tag was
+ * in the prompt or the closing one was cut off. It judges no answer; answer.h does.
  */
 #ifndef TEACHER_COMPLETION_H
 #define TEACHER_COMPLETION_H
@@ -30,7 +30,7 @@ struct completion {
     struct json doc;
     const char *body;
     /* decoded, NUL added; "" where there is none */
-    struct buf content;   /* without the thinking */
+    struct buf content; /* without the thinking */
     struct buf thinking;
     const char *finish_reason, *model, *request_id, *refusal;
     struct usage usage;

@@ -78,8 +78,8 @@ void cues_add(struct cues *cues, struct span_of_text sentence, struct span_of_te
     }
 }
 
-/* The marks that open a quotation and those that end it. A single straight mark and the curly apostrophe are letters of a
- * word as well. */
+/* The marks that open a quotation and those that end it. A single straight mark and the curly apostrophe are letters of
+ * a word as well. */
 static const struct {
     const char *open, *close;
     bool apostrophe;
@@ -96,8 +96,8 @@ static bool starts_with(struct span_of_text text, size_t at, const char *mark)
     return text.len - at >= n && memcmp(text.at + at, mark, n) == 0;
 }
 
-/* Looks for the ends of the quotation whose inside begins at `begin`; the position behind the last end that gives a span of
- * the sentence, `begin` where none does. */
+/* Looks for the ends of the quotation whose inside begins at `begin`; the position behind the last end that gives a
+ * span of the sentence, `begin` where none does. */
 static size_t close_quotation(struct span_of_text text, size_t begin, size_t m, struct span_of_text sentence,
                               struct span_of_text *found)
 {

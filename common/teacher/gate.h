@@ -1,9 +1,9 @@
 /* gate.h - when the next request may go: one gate for all rows.
  *
- * Today it knows two things. It lets at most `limit` requests be under way, a number that halves when the server complains
- * and grows by one with each success, up to the user's --concurrency. And it can be closed for a while, for everybody; the
- * first request after that goes alone, as a probe. Tokens are passed in although nothing counts them yet: buckets for
- * requests and tokens belong behind this interface.
+ * Today it knows two things. It lets at most `limit` requests be under way, a number that halves when the server
+ * complains and grows by one with each success, up to the user's --concurrency. And it can be closed for a while, for
+ * everybody; the first request after that goes alone, as a probe. Tokens are passed in although nothing counts them
+ * yet: buckets for requests and tokens belong behind this interface.
  *
  * Times are monotonic seconds, given by the caller.
  */
@@ -13,11 +13,11 @@
 #include <stdbool.h>
 
 struct gate {
-    unsigned most;     /* --concurrency */
-    unsigned limit;    /* how many may be under way now */
+    unsigned most;  /* --concurrency */
+    unsigned limit; /* how many may be under way now */
     unsigned under_way;
-    double opens_at;   /* closed until then */
-    bool probing;      /* one at a time, until one has been answered */
+    double opens_at; /* closed until then */
+    bool probing;    /* one at a time, until one has been answered */
 };
 
 void gate_init(struct gate *gate, unsigned most);

@@ -141,7 +141,7 @@ static void make_headers(struct http *h, const struct http_settings *s)
     struct buf line = {0};
     h->headers = curl_slist_append(h->headers, "Content-Type: application/json");
     h->headers = curl_slist_append(h->headers, "Accept: application/json");
-    h->headers = curl_slist_append(h->headers, "Expect:"); /* no waiting for 100 Continue */
+    h->headers = curl_slist_append(h->headers, "Expect:");         /* no waiting for 100 Continue */
     buf_addf(&line, "User-Agent: groq-reason/%s", distil_version); /* gateways refuse requests without one */
     h->headers = curl_slist_append(h->headers, line.data);
     if (s->key->text) {
@@ -243,8 +243,8 @@ unsigned http_under_way(const struct http *h)
     return h->busy;
 }
 
-/* Breaks off transfers whose server is silent; returns the seconds until the next would be. (libcurl's own low-speed limit
- * averages over five seconds, so it would see a silence of one second after six.) */
+/* Breaks off transfers whose server is silent; returns the seconds until the next would be. (libcurl's own low-speed
+ * limit averages over five seconds, so it would see a silence of one second after six.) */
 static double expire_silent(struct http *h)
 {
     double now = monotonic_seconds(), soonest = h->timeout;

@@ -63,8 +63,8 @@ struct http *http_open(const struct http_settings *settings, struct error *err);
 /* Starts a request; the body is copied. There must be fewer than `concurrency` under way. */
 int http_send(struct http *http, const char *body, size_t len, void *context, struct error *err);
 unsigned http_under_way(const struct http *http);
-/* Waits until a transfer moves, one of the descriptors is readable (revents are set), or `seconds` have passed; then works
- * on the transfers. */
+/* Waits until a transfer moves, one of the descriptors is readable (revents are set), or `seconds` have passed; then
+ * works on the transfers. */
 int http_wait(struct http *http, struct pollfd *fds, size_t n_fds, double seconds, struct error *err);
 /* Takes the next finished request. */
 bool http_next(struct http *http, struct http_reply *reply);

@@ -180,8 +180,10 @@ static int open_file(struct journal *j, struct error *err)
         return error_set(err, STATUS_USAGE, "%s: a journal must be a regular file", j->path);
     if (flock(j->fd, (j->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) < 0) {
         if (errno == EWOULDBLOCK)
-            return error_set(err, STATUS_FAILURE, "%s: another run is using this journal; wait for it or give --journal "
-                             "another file", j->path);
+            return error_set(err, STATUS_FAILURE,
+                             "%s: another run is using this journal; wait for it or give --journal "
+                             "another file",
+                             j->path);
         return error_set(err, STATUS_FAILURE, "%s: cannot be locked: %s", j->path, strerror(errno));
     }
     if (fstat(j->fd, &st) < 0) /* its size now that nobody else writes */
@@ -223,7 +225,8 @@ int journal_find(struct journal *j, const unsigned char key[JOURNAL_KEY_SIZE], b
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return error_set(err, STATUS_FAILURE, "%s: %s", j->path, n < 0 ? strerror(errno) : "the file was cut meanwhile");
+            return error_set(err, STATUS_FAILURE, "%s: %s", j->path,
+                             n < 0 ? strerror(errno) : "the file was cut meanwhile");
         got += (size_t)n;
     }
     unsigned char found[JOURNAL_KEY_SIZE];

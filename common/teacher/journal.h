@@ -3,10 +3,10 @@
  *     {"journal":"groq-reason","version":1}
  *     {"key":"<sha256>","status":"ok","content":"...","model":"...","usage":{...},"attempts":1,"ms":412}
  *
- * Append-only; a line is one write(2), so a kill loses at most the answers still in flight. What a crash left of a line at
- * the end is cut off when the file is opened next. fsync after 64 lines or a second, whichever is first, and at the end.
- * The file is locked (flock) while it is open. Raw answers are kept, not rows: a better parser needs no new question. In
- * memory there is a key and a place for each answer, nothing more.
+ * Append-only; a line is one write(2), so a kill loses at most the answers still in flight. What a crash left of a line
+ * at the end is cut off when the file is opened next. fsync after 64 lines or a second, whichever is first, and at the
+ * end. The file is locked (flock) while it is open. Raw answers are kept, not rows: a better parser needs no new
+ * question. In memory there is a key and a place for each answer, nothing more.
  */
 #ifndef TEACHER_JOURNAL_H
 #define TEACHER_JOURNAL_H
@@ -25,30 +25,30 @@ enum { JOURNAL_KEY_SIZE = 32 };
 struct journal_entry {
     unsigned char key[JOURNAL_KEY_SIZE];
     uint64_t offset;
-    uint32_t len;   /* 0: the slot is free */
-    bool failed;    /* the question ended with an error */
+    uint32_t len; /* 0: the slot is free */
+    bool failed;  /* the question ended with an error */
     bool this_run;
 };
 
 struct journal {
-    int fd;     /* -1: no journal */
+    int fd; /* -1: no journal */
     char *path;
     bool read_only; /* the file may be replayed but not written */
     uint64_t size;
     struct journal_entry *slots; /* open addressing */
     size_t n_slots, n_entries;
-    uint64_t unusable;           /* lines that are no entry */
+    uint64_t unusable; /* lines that are no entry */
     unsigned unsynced;
     double last_sync;
-    bool written;                /* something was appended */
+    bool written; /* something was appended */
     /* scratch of the last journal_find */
     struct buf line;
     struct json doc;
 };
 
 /* Opens, makes (with the folders above it, file mode 0600) and locks the file, reads its index, cuts a torn tail.
- * STATUS_USAGE where the file is not a regular one or no journal of ours; STATUS_FAILURE where another run holds it or it
- * cannot be read. A file without write permission is opened for replay alone. */
+ * STATUS_USAGE where the file is not a regular one or no journal of ours; STATUS_FAILURE where another run holds it or
+ * it cannot be read. A file without write permission is opened for replay alone. */
 int journal_open(struct journal *journal, const char *path, struct error *err);
 /* The key's latest record, 1, or 0 where there is none that counts: a failure counts only if it happened in this run or
  * `failures_too`. The record lives until the next call. -1: the file cannot be read. */

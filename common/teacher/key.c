@@ -23,7 +23,8 @@ static int key_set(struct key *key, const char *text, size_t len, const char *wh
         return error_set(err, STATUS_USAGE, "%s: the key is empty", where);
     for (size_t i = 0; i < len; i++) {
         if (text[i] <= ' ' || text[i] > '~')
-            return error_set(err, STATUS_USAGE, "%s: the key must be one line of printable ASCII without spaces", where);
+            return error_set(err, STATUS_USAGE, "%s: the key must be one line of printable ASCII without spaces",
+                             where);
     }
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     key->text = xmemdup0(text, len);

@@ -1,7 +1,7 @@
 /* plain.h - what answers need to know about running text: blank characters, trimming, letter case, outer punctuation.
  *
- * Case is folded for ASCII alone: the labels and the words that matter here are compared after what a model was told to copy
- * letter for letter.
+ * Case is folded for ASCII alone: the labels and the words that matter here are compared after what a model was told to
+ * copy letter for letter.
  */
 #ifndef TEACHER_PLAIN_H
 #define TEACHER_PLAIN_H

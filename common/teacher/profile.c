@@ -143,7 +143,8 @@ int endpoint_open(struct endpoint *e, const char *base_url, struct error *err)
     } else if (len >= sizeof tail - 1 && strcmp(base_url + len - (sizeof tail - 1), tail) == 0) {
         error_set(err, STATUS_USAGE, "--base-url %s: leave out the final %s", base_url, tail);
     } else if (e->tls = scheme[4] == 's', e->loopback = host_is_loopback(host), !e->tls && !e->loopback) {
-        error_set(err, STATUS_USAGE, "--base-url %s: plain http would show the key and the text to others; use https", base_url);
+        error_set(err, STATUS_USAGE, "--base-url %s: plain http would show the key and the text to others; use https",
+                  base_url);
     } else {
         endpoint_build(e, url, scheme, host);
         result = 0;

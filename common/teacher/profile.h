@@ -1,7 +1,8 @@
-/* profile.h - what differs between the servers that speak OpenAI's chat completions, and where a run sends its questions.
+/* profile.h - what differs between the servers that speak OpenAI's chat completions, and where a run sends its
+ * questions.
  *
- * A profile is a table row: defaults, the key's variable, names of request fields. It decides nothing that a server can be
- * asked: the format of answers starts at what the model is known to have and is lowered when the server refuses it.
+ * A profile is a table row: defaults, the key's variable, names of request fields. It decides nothing that a server can
+ * be asked: the format of answers starts at what the model is known to have and is lowered when the server refuses it.
  */
 #ifndef TEACHER_PROFILE_H
 #define TEACHER_PROFILE_H
@@ -39,8 +40,8 @@ const char *profile_reasoning_format(const struct profile *profile, const char *
 
 struct endpoint {
     char *url;      /* the base URL with /chat/completions at its end */
-    char *identity; /* what of it belongs to a journal's keys: "https://host[:port]/path", or "loopback/path", because the
-                     * port of a local server is an accident */
+    char *identity; /* what of it belongs to a journal's keys: "https://host[:port]/path", or "loopback/path", because
+                     * the port of a local server is an accident */
     char *resolve;  /* for localhost "localhost:PORT:127.0.0.1,::1": no name is looked up for it; else NULL */
     bool tls, loopback;
 };

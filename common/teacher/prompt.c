@@ -6,19 +6,21 @@
 #include "base/utf8.h"
 #include "wire/json.h"
 
-const char prompt_template[] = "Which label fits this sentence: {labels}? Judge by the sentence alone, reason first, then decide.\n"
-                               "Sentence: {sentence}";
+const char prompt_template[] =
+    "Which label fits this sentence: {labels}? Judge by the sentence alone, reason first, then decide.\n"
+    "Sentence: {sentence}";
 
 static const char reasoning_and_cues[] =
     "You label sentences for a data set. Answer with one JSON object and nothing else, its members in this order:\n"
     "\"reasoning\": why the label fits, in at most 40 words, from the sentence alone, with the decisive words quoted "
     "'like this';\n"
     "\"cues\": the decisive words or short spans, copied letter for letter from the sentence, as a list of objects "
-    "{\"text\": span, \"polarity\": p}, where p is the span's own polarity: 1 favourable, -1 unfavourable, 0 if it only "
+    "{\"text\": span, \"polarity\": p}, where p is the span's own polarity: 1 favourable, -1 unfavourable, 0 if it "
+    "only "
     "negates, weakens or strengthens other words;\n";
-static const char counterfactual_line[] =
-    "\"counterfactual\": the sentence with as few words changed as possible so that its label flips, spelled and spaced "
-    "like the original;\n";
+static const char counterfactual_line[] = "\"counterfactual\": the sentence with as few words changed as possible so "
+                                          "that its label flips, spelled and spaced "
+                                          "like the original;\n";
 
 int prompt_check_template(const char *text, size_t len, struct error *err)
 {
@@ -70,7 +72,7 @@ static void add_user_message(struct buf *out, const struct prompt_settings *s, c
             add_labels(&text, &s->rules, false, ", ");
             template += strlen(labels_mark);
         } else {
-            buf_addch(&text, *template++);
+            buf_addch(&text, *template ++);
         }
     }
     json_add_string(out, text.data, text.len);
@@ -80,17 +82,21 @@ static void add_user_message(struct buf *out, const struct prompt_settings *s, c
 /* Every member required and no others: strict decoding accepts nothing less. */
 static void add_schema(struct buf *out, const struct answer_rules *rules, bool strict)
 {
-    buf_addf(out, "{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"labelled_sentence\",\"strict\":%s,\"schema\":{"
-             "\"type\":\"object\",\"properties\":{\"reasoning\":{\"type\":\"string\"},"
-             "\"cues\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{\"text\":{\"type\":\"string\"},"
-             "\"polarity\":{\"type\":\"integer\",\"enum\":[-1,0,1]}},\"required\":[\"text\",\"polarity\"],"
-             "\"additionalProperties\":false}},\"label\":{\"type\":\"string\",\"enum\":[",
-             strict ? "true" : "false");
+    buf_addf(
+        out,
+        "{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"labelled_sentence\",\"strict\":%s,\"schema\":{"
+        "\"type\":\"object\",\"properties\":{\"reasoning\":{\"type\":\"string\"},"
+        "\"cues\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{\"text\":{\"type\":\"string\"},"
+        "\"polarity\":{\"type\":\"integer\",\"enum\":[-1,0,1]}},\"required\":[\"text\",\"polarity\"],"
+        "\"additionalProperties\":false}},\"label\":{\"type\":\"string\",\"enum\":[",
+        strict ? "true" : "false");
     add_labels(out, rules, true, ",");
-    buf_addf(out, "]},\"confidence\":{\"type\":\"number\"}%s},\"required\":[\"reasoning\",\"cues\",\"label\",\"confidence\"%s],"
-             "\"additionalProperties\":false}}}",
-             rules->counterfactual ? ",\"counterfactual\":{\"type\":\"string\"}" : "",
-             rules->counterfactual ? ",\"counterfactual\"" : "");
+    buf_addf(
+        out,
+        "]},\"confidence\":{\"type\":\"number\"}%s},\"required\":[\"reasoning\",\"cues\",\"label\",\"confidence\"%s],"
+        "\"additionalProperties\":false}}}",
+        rules->counterfactual ? ",\"counterfactual\":{\"type\":\"string\"}" : "",
+        rules->counterfactual ? ",\"counterfactual\"" : "");
 }
 
 void prompt_write(struct buf *out, const struct prompt_settings *s, const struct prompt_variant *variant,

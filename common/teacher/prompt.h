@@ -1,8 +1,8 @@
 /* prompt.h - the request that asks for one sentence's label and reasons.
  *
- * Two messages: the system message states the form of the answer and never changes within a run; the user message is the
- * template with {sentence} and {labels} filled in. The sentence comes last, so that servers can cache what precedes it.
- * The same settings, sentence and variant give the same bytes: a journal's keys are made of them.
+ * Two messages: the system message states the form of the answer and never changes within a run; the user message is
+ * the template with {sentence} and {labels} filled in. The sentence comes last, so that servers can cache what precedes
+ * it. The same settings, sentence and variant give the same bytes: a journal's keys are made of them.
  */
 #ifndef TEACHER_PROMPT_H
 #define TEACHER_PROMPT_H
@@ -24,7 +24,7 @@ struct prompt_settings {
     double temperature;   /* below 0: not sent */
     const char *effort;   /* reasoning_effort; NULL: not sent */
     long long seed;
-    long budget;          /* max_completion_tokens: thinking and answer together */
+    long budget; /* max_completion_tokens: thinking and answer together */
     enum answer_format format;
 };
 

@@ -60,7 +60,8 @@ static const char *text_of(const struct json *doc, const char *name)
 static struct span_of_text span_of(const struct json *doc, const char *name)
 {
     const struct json_node *node = json_member(doc, json_root(doc), name);
-    return node && node->type == JSON_STRING ? (struct span_of_text){node->text, node->len} : (struct span_of_text){"", 0};
+    return node && node->type == JSON_STRING ? (struct span_of_text){node->text, node->len}
+                                             : (struct span_of_text){"", 0};
 }
 
 bool record_read(struct record *r, const struct json *doc)
@@ -91,8 +92,8 @@ void record_write_error(struct buf *out, const struct record *r)
     buf_addf(out, ",\"attempts\":%ld}", r->attempts);
 }
 
-int record_teacher(struct buf *out, const struct record *r, const struct answer_rules *rules, struct span_of_text sentence,
-                   struct answer *answer, struct answer_fault *fault)
+int record_teacher(struct buf *out, const struct record *r, const struct answer_rules *rules,
+                   struct span_of_text sentence, struct answer *answer, struct answer_fault *fault)
 {
     if (!r->ok) {
         record_write_error(out, r);

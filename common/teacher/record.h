@@ -1,7 +1,7 @@
 /* record.h - what is kept of one finished question: the raw answer, or why there is none.
  *
- * A row's `teacher` member is always made from a record, whether the answer has just come or was read from the journal, so
- * both give the same bytes. Nothing that depends on the clock goes into the member; the journal's line has it (ms,
+ * A row's `teacher` member is always made from a record, whether the answer has just come or was read from the journal,
+ * so both give the same bytes. Nothing that depends on the clock goes into the member; the journal's line has it (ms,
  * attempts, request_id).
  */
 #ifndef TEACHER_RECORD_H
@@ -37,8 +37,8 @@ void record_write(struct buf *out, const char *key_hex, const struct record *rec
 /* From a parsed journal line, in which the record's texts live. False where members are missing. */
 bool record_read(struct record *record, const struct json *doc);
 
-/* Appends the value of the `teacher` member. -1 with the fault where the record's answer does not pass the rules (appends
- * nothing then); a failure's record always gives an error member. `answer` is scratch. */
+/* Appends the value of the `teacher` member. -1 with the fault where the record's answer does not pass the rules
+ * (appends nothing then); a failure's record always gives an error member. `answer` is scratch. */
 int record_teacher(struct buf *out, const struct record *record, const struct answer_rules *rules,
                    struct span_of_text sentence, struct answer *answer, struct answer_fault *fault);
 

@@ -47,8 +47,8 @@ static struct record record_begin(const struct asker *a, const struct question *
 }
 
 /* The row fails. Three such rows before anything was served are blamed on the settings. */
-static void fail(struct asker *a, struct question *q, const struct http_reply *reply, const char *kind, const char *code,
-                 const char *message, bool configuration)
+static void fail(struct asker *a, struct question *q, const struct http_reply *reply, const char *kind,
+                 const char *code, const char *message, bool configuration)
 {
     struct record record = record_begin(a, q);
     struct span_of_text cut = plain_cut((struct span_of_text){message, strlen(message)}, 511);
@@ -100,7 +100,8 @@ static void take_answer(struct asker *a, struct question *q, const struct http_r
     if (cut) {
         fault.kind = "truncated";
         fault.code = "length";
-        snprintf(fault.message, sizeof fault.message, "the answer was cut at %ld tokens (raise --max-completion-tokens)",
+        snprintf(fault.message, sizeof fault.message,
+                 "the answer was cut at %ld tokens (raise --max-completion-tokens)",
                  a->settings.prompt.budget << q->longer);
     }
     resample(a, q, reply, cut, &fault);
@@ -116,8 +117,7 @@ static void take_failed_generation(struct asker *a, struct question *q, const st
     struct span_of_text sentence = {q->sentence, q->len};
     record.ok = record.salvaged = true;
     record.content = (struct span_of_text){text, strlen(text)};
-    if (*text &&
-        record_teacher(&q->teacher, &record, &a->settings.prompt.rules, sentence, &a->answer, &fault) == 0) {
+    if (*text && record_teacher(&q->teacher, &record, &a->settings.prompt.rules, sentence, &a->answer, &fault) == 0) {
         finish(a, q, &record);
         return;
     }
@@ -131,7 +131,8 @@ static void take_failed_generation(struct asker *a, struct question *q, const st
 static void wait_and_retry(struct asker *a, struct question *q, double seconds, const struct verdict *v)
 {
     if (seconds > a->settings.max_wait)
-        asker_stop(a, STATUS_RESUMABLE, "the server asks to wait for %.0f s, longer than --max-wait: %s", seconds, v->message);
+        asker_stop(a, STATUS_RESUMABLE, "the server asks to wait for %.0f s, longer than --max-wait: %s", seconds,
+                   v->message);
     asker_queue(a, q, monotonic_seconds() + seconds, true);
 }
 
@@ -178,8 +179,8 @@ static void lower_format(struct asker *a, struct question *q, const struct verdi
     asker_queue(a, q, 0, true);
 }
 
-/* Nobody answers. Before the first success that is most likely a wrong address, and the run ends after a few tries; later
- * it waits as long as --max-wait. No row fails for it. */
+/* Nobody answers. Before the first success that is most likely a wrong address, and the run ends after a few tries;
+ * later it waits as long as --max-wait. No row fails for it. */
 static void wait_for_connection(struct asker *a, struct question *q, const struct verdict *v)
 {
     double now = monotonic_seconds();

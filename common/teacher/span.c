@@ -31,8 +31,8 @@ double span_parse(const char *text, const char **end)
         const char *name;
         double seconds;
     } units[] = {/* longer names before their beginnings */
-                 {"ms", 1e-3}, {"us", 1e-6}, {"\xc2\xb5s", 1e-6}, {"\xce\xbcs", 1e-6}, {"ns", 1e-9},
-                 {"h", 3600},  {"m", 60},    {"s", 1}};
+                 {"ms", 1e-3}, {"us", 1e-6}, {"\xc2\xb5s", 1e-6}, {"\xce\xbcs", 1e-6},
+                 {"ns", 1e-9}, {"h", 3600},  {"m", 60},           {"s", 1}};
     double total = -1;
     const char *p = text;
     for (;;) {

@@ -7,8 +7,8 @@
 
 #include <time.h>
 
-/* A span as Go prints it: decimals with the units h, m, s, ms, us, µs and ns ("2m59.56s", "120ms", "1h0m0s"). Reads as many
- * of them as there are and sets *end (may be NULL) behind the last. -1 where the text starts with none. */
+/* A span as Go prints it: decimals with the units h, m, s, ms, us, µs and ns ("2m59.56s", "120ms", "1h0m0s"). Reads as
+ * many of them as there are and sets *end (may be NULL) behind the last. -1 where the text starts with none. */
 double span_parse(const char *text, const char **end);
 
 /* The value of a Retry-After header: seconds, whole or fractional, or an HTTP date (then the time from now until it, at

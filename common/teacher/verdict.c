@@ -1,5 +1,5 @@
-/* verdict.c - see verdict.h. Statuses, codes and texts as Groq, OpenAI and local servers have them in autumn 2026; where
- * texts matter at all, only because no field says the same. */
+/* verdict.c - see verdict.h. Statuses, codes and texts as Groq, OpenAI and local servers have them in autumn 2026;
+ * where texts matter at all, only because no field says the same. */
 #include "teacher/verdict.h"
 
 #include <stdarg.h>
@@ -20,7 +20,7 @@ static const struct {
     bool configuration;
 } statuses[] = {
     {200, 200, ACTION_ANSWER, ALLOW_REPLY, "protocol", true},
-    {300, 399, ACTION_GIVE_UP, ALLOW_REPLY, "protocol", true}, /* redirects are not followed: the key stays here */
+    {300, 399, ACTION_GIVE_UP, ALLOW_REPLY, "protocol", true},  /* redirects are not followed: the key stays here */
     {401, 404, ACTION_STOP, ALLOW_REPLY, "bad_request", false}, /* key, payment, permission, URL or model */
     {408, 408, ACTION_RETRY, ALLOW_SERVER, "timeout", false},
     {413, 413, ACTION_GIVE_UP, ALLOW_REPLY, "too_large", true},

@@ -36,15 +36,16 @@ enum allowance {
 struct verdict {
     enum action action;
     enum allowance allowance;
-    const char *kind;    /* "server", "timeout", "transport", "protocol", "bad_request", ... */
-    int status;          /* exit status, for ACTION_STOP and ACTION_OFFLINE (before any success) */
-    double wait;         /* seconds that the server asks for; -1: it does not */
-    bool configuration;  /* if the first rows all fail so, it is the settings' fault */
-    char code[64];       /* the error's own; "" */
-    char message[512];   /* one line for people: the server's text, or what happened */
+    const char *kind;   /* "server", "timeout", "transport", "protocol", "bad_request", ... */
+    int status;         /* exit status, for ACTION_STOP and ACTION_OFFLINE (before any success) */
+    double wait;        /* seconds that the server asks for; -1: it does not */
+    bool configuration; /* if the first rows all fail so, it is the settings' fault */
+    char code[64];      /* the error's own; "" */
+    char message[512];  /* one line for people: the server's text, or what happened */
 };
 
 /* Judges. completion must be parsed from reply->body, or `parsed` false. */
-void verdict_reach(struct verdict *verdict, const struct http_reply *reply, const struct completion *completion, bool parsed);
+void verdict_reach(struct verdict *verdict, const struct http_reply *reply, const struct completion *completion,
+                   bool parsed);
 
 #endif

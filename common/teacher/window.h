@@ -1,7 +1,7 @@
 /* window.h - the rows between input and output: read in order, answered in any order, written in order.
  *
- * Memory is bounded by the number of rows and by their bytes, so a million rows need no more than a thousand. A row leaves
- * as it came, byte for byte, with its `teacher` member at the end.
+ * Memory is bounded by the number of rows and by their bytes, so a million rows need no more than a thousand. A row
+ * leaves as it came, byte for byte, with its `teacher` member at the end.
  */
 #ifndef TEACHER_WINDOW_H
 #define TEACHER_WINDOW_H
@@ -37,8 +37,8 @@ struct window {
 
 void window_init(struct window *window, size_t cap);
 bool window_full(const struct window *window);
-/* Takes a line (copied; not blank). ask: find its sentence and ask; otherwise it passes untouched. Returns 1 where it was
- * asked, 0 where it passes or cannot be asked (then `why`, if it says something, is for people), -1 on failure. */
+/* Takes a line (copied; not blank). ask: find its sentence and ask; otherwise it passes untouched. Returns 1 where it
+ * was asked, 0 where it passes or cannot be asked (then `why`, if it says something, is for people), -1 on failure. */
 int window_add(struct window *window, struct asker *asker, const char *line, size_t len, uint64_t number, bool ask,
                struct error *why, struct error *err);
 /* Writes the rows at the front that are finished; how many. The caller looks at out->error. */

@@ -3,12 +3,12 @@
 
     teacher.py --rows FILE [--faults FILE] [--log FILE] [--delay SECONDS] [--cert FILE --key-pem FILE] --port-file FILE
 
-Listens on 127.0.0.1 on a port of the system's choice, which it writes to the port file once it is ready. A sentence that
-is in no row gets an answer that depends on its text alone. The log gets one JSON line a request (what was asked, whether a
-key came with it), so that tests can count.
+Listens on 127.0.0.1 on a port of the system's choice, which it writes to the port file once it is ready. A sentence
+that is in no row gets an answer that depends on its text alone. The log gets one JSON line a request (what was asked,
+whether a key came with it), so that tests can count.
 
-Faults are NDJSON rules, tried in order; the first that fits a request and is not used up is applied. The file is read again
-when it has changed.
+Faults are NDJSON rules, tried in order; the first that fits a request and is not used up is applied. The file is read
+again when it has changed.
     {"sentence": "part of it", "times": 2, "status": 429, "headers": {"Retry-After": "1"}, "body": {...} or "text"}
     {"content": "the message's content", "message": {more members}, "finish_reason": "length", "usage": null}
     {"mode": "drop" | "truncate" | "silent" | "drip" | "endless" | "slow", "seconds": 5}
@@ -147,7 +147,8 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(rule.get("seconds", 1))
         self.send_response(rule.get("status", 200))
         self.send_header("Content-Type", rule.get("type", "application/json"))
-        headers = {"x-ratelimit-limit-requests": "14400", "x-ratelimit-remaining-requests": str(14400 - number % 1000),
+        headers = {"x-ratelimit-limit-requests": "14400",
+                   "x-ratelimit-remaining-requests": str(14400 - number % 1000),
                    "x-ratelimit-limit-tokens": "18000", "x-ratelimit-remaining-tokens": "17000",
                    "x-ratelimit-reset-requests": "6s", "x-ratelimit-reset-tokens": "120ms"}
         headers.update(rule.get("headers", {}))

@@ -12,7 +12,8 @@ start_teacher() {
     shift
     rm -f "$teacher_name.port"
     : >"$teacher_name.log"
-    python3 "$root/t/stub/teacher.py" --port-file "$teacher_name.port" --log "$teacher_name.log" "$@" 2>"$teacher_name.err" &
+    python3 "$root/t/stub/teacher.py" --port-file "$teacher_name.port" --log "$teacher_name.log" "$@" \
+        2>"$teacher_name.err" &
     teacher_pid=$!
     at_exit "kill $teacher_pid 2>/dev/null"
     tries=0

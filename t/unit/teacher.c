@@ -1,5 +1,5 @@
-/* teacher.c - the pieces of groq-reason: spans of time, endpoints, replies and thinking, answers, cues, verdicts, prompts,
- * the gate, and records that go through a journal's line. */
+/* teacher.c - the pieces of groq-reason: spans of time, endpoints, replies and thinking, answers, cues, verdicts,
+ * prompts, the gate, and records that go through a journal's line. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,23 +27,52 @@ static void test_spans(void)
     static const struct {
         const char *text;
         double seconds;
-    } spans[] = {{"2m59.56s", 179.56}, {"7.66s", 7.66}, {"120ms", 0.12}, {"1h0m0s", 3600}, {"50.597142857s", 50.597142857},
-                 {"1m0.363142857s", 60.363142857}, {"24h0m0s", 86400}, {"15us", 15e-6}, {"15\xc2\xb5s", 15e-6},
-                 {"3ns", 3e-9}, {"1.5h", 5400}, {".5s", 0.5}, {"4.77s. Visit", 4.77}, {"0s", 0}, {"", -1}, {"s", -1},
-                 {"5", -1}, {"-5s", -1}, {"abc", -1}, {"1x", -1}, {".s", -1}, {"99999999999999999999h", -1}};
+    } spans[] = {{"2m59.56s", 179.56},
+                 {"7.66s", 7.66},
+                 {"120ms", 0.12},
+                 {"1h0m0s", 3600},
+                 {"50.597142857s", 50.597142857},
+                 {"1m0.363142857s", 60.363142857},
+                 {"24h0m0s", 86400},
+                 {"15us", 15e-6},
+                 {"15\xc2\xb5s", 15e-6},
+                 {"3ns", 3e-9},
+                 {"1.5h", 5400},
+                 {".5s", 0.5},
+                 {"4.77s. Visit", 4.77},
+                 {"0s", 0},
+                 {"", -1},
+                 {"s", -1},
+                 {"5", -1},
+                 {"-5s", -1},
+                 {"abc", -1},
+                 {"1x", -1},
+                 {".s", -1},
+                 {"99999999999999999999h", -1}};
     for (size_t i = 0; i < sizeof spans / sizeof *spans; i++)
         near(span_parse(spans[i].text, NULL), spans[i].seconds, 1e-9, "span '%s'", spans[i].text);
 
     static const struct {
         const char *text;
         double seconds;
-    } headers[] = {{"2", 2}, {"0", 0}, {" 30 ", 30}, {"0.25", 0.25}, {"1.5\r\n", 1.5},
-                   {"Thu, 01 Jan 2026 00:01:40 GMT", 100}, {"Wed, 31 Dec 2025 23:00:00 GMT", 0},
-                   {"", -1}, {"soon", -1}, {"-3", -1}, {"5s", -1}, {"1e3", -1}};
+    } headers[] = {{"2", 2},
+                   {"0", 0},
+                   {" 30 ", 30},
+                   {"0.25", 0.25},
+                   {"1.5\r\n", 1.5},
+                   {"Thu, 01 Jan 2026 00:01:40 GMT", 100},
+                   {"Wed, 31 Dec 2025 23:00:00 GMT", 0},
+                   {"", -1},
+                   {"soon", -1},
+                   {"-3", -1},
+                   {"5s", -1},
+                   {"1e3", -1}};
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) /* now: 2026-01-01 00:00:00 UTC */
-        near(span_retry_after(headers[i].text, 1767225600), headers[i].seconds, 1e-9, "Retry-After %.*s", (int)strcspn(headers[i].text, "\r"), headers[i].text);
+        near(span_retry_after(headers[i].text, 1767225600), headers[i].seconds, 1e-9, "Retry-After %.*s",
+             (int)strcspn(headers[i].text, "\r"), headers[i].text);
 
-    near(span_try_again("Limit 6000, Used 5034, Requested 1443. Please try again in 4.77s."), 4.77, 1e-9, "try again in");
+    near(span_try_again("Limit 6000, Used 5034, Requested 1443. Please try again in 4.77s."), 4.77, 1e-9,
+         "try again in");
     near(span_try_again("Please Try again in 1m0.363142857s. Visit"), 60.363142857, 1e-9, "Try again in");
     near(span_try_again("try again later"), -1, 0, "no span");
     near(span_try_again("try again in a while"), -1, 0, "no span but words");
@@ -55,15 +84,16 @@ static void test_endpoints(void)
 {
     static const struct {
         const char *base, *url, *identity;
-    } good[] = {
-        {"https://api.groq.com/openai/v1", "https://api.groq.com/openai/v1/chat/completions", "https://api.groq.com/openai/v1"},
-        {"https://API.Example.com:8443/v1/", "https://api.example.com:8443/v1/chat/completions", "https://api.example.com:8443/v1"},
-        {"http://127.0.0.1:8080/v1", "http://127.0.0.1:8080/v1/chat/completions", "loopback/v1"},
-        {"http://127.8.9.1/v1", "http://127.8.9.1/v1/chat/completions", "loopback/v1"},
-        {"http://localhost:11434/v1", "http://localhost:11434/v1/chat/completions", "loopback/v1"},
-        {"https://localhost/v1", "https://localhost/v1/chat/completions", "loopback/v1"},
-        {"http://[::1]:9/v1", "http://[::1]:9/v1/chat/completions", "loopback/v1"},
-        {"http://127.0.0.1:1", "http://127.0.0.1:1/chat/completions", "loopback"}};
+    } good[] = {{"https://api.groq.com/openai/v1", "https://api.groq.com/openai/v1/chat/completions",
+                 "https://api.groq.com/openai/v1"},
+                {"https://API.Example.com:8443/v1/", "https://api.example.com:8443/v1/chat/completions",
+                 "https://api.example.com:8443/v1"},
+                {"http://127.0.0.1:8080/v1", "http://127.0.0.1:8080/v1/chat/completions", "loopback/v1"},
+                {"http://127.8.9.1/v1", "http://127.8.9.1/v1/chat/completions", "loopback/v1"},
+                {"http://localhost:11434/v1", "http://localhost:11434/v1/chat/completions", "loopback/v1"},
+                {"https://localhost/v1", "https://localhost/v1/chat/completions", "loopback/v1"},
+                {"http://[::1]:9/v1", "http://[::1]:9/v1/chat/completions", "loopback/v1"},
+                {"http://127.0.0.1:1", "http://127.0.0.1:1/chat/completions", "loopback"}};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         struct endpoint e;
         struct error err = {0};
@@ -72,12 +102,23 @@ static void test_endpoints(void)
         is_string(e.identity ? e.identity : "", good[i].identity, "what the journal's keys hold");
         endpoint_free(&e);
     }
-    static const char *const bad[] = {"http://api.groq.com/openai/v1", "http://192.168.0.1/v1", "http://10.0.0.1/v1",
-                                      "http://localhost.example.com/v1", "http://127.0.0.1.example.com/v1",
-                                      "http://[::2]/v1", "http://localhost@example.com/v1", "http://0.0.0.0/v1",
-                                      "https://user:secret@example.com/v1", "https://example.com/v1?a=b",
-                                      "https://example.com/v1#x", "ftp://example.com/v1", "file:///etc/passwd",
-                                      "api.groq.com/openai/v1", "", "https://", "https://example.com/v1/chat/completions"};
+    static const char *const bad[] = {"http://api.groq.com/openai/v1",
+                                      "http://192.168.0.1/v1",
+                                      "http://10.0.0.1/v1",
+                                      "http://localhost.example.com/v1",
+                                      "http://127.0.0.1.example.com/v1",
+                                      "http://[::2]/v1",
+                                      "http://localhost@example.com/v1",
+                                      "http://0.0.0.0/v1",
+                                      "https://user:secret@example.com/v1",
+                                      "https://example.com/v1?a=b",
+                                      "https://example.com/v1#x",
+                                      "ftp://example.com/v1",
+                                      "file:///etc/passwd",
+                                      "api.groq.com/openai/v1",
+                                      "",
+                                      "https://",
+                                      "https://example.com/v1/chat/completions"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct endpoint e;
         struct error err = {0};
@@ -113,12 +154,11 @@ static void test_thinking(void)
 
     static const struct {
         const char *body, *thinking, *content;
-    } bodies[] = {
-        {"{\"choices\":[{\"message\":{\"content\":\"x\",\"reasoning\":\"r\"}}]}", "r", "x"},
-        {"{\"choices\":[{\"message\":{\"content\":\"x\",\"reasoning_content\":\"r\"}}]}", "r", "x"},
-        {"{\"choices\":[{\"message\":{\"content\":\"<think>r</think>x\"}}]}", "r", "x"},
-        {"{\"choices\":[{\"message\":{\"content\":null,\"reasoning\":\"r\"}}]}", "r", ""},
-        {"{\"choices\":[{\"message\":{\"content\":\"<think>no</think>x\",\"reasoning\":\"r\"}}]}", "r", "x"}};
+    } bodies[] = {{"{\"choices\":[{\"message\":{\"content\":\"x\",\"reasoning\":\"r\"}}]}", "r", "x"},
+                  {"{\"choices\":[{\"message\":{\"content\":\"x\",\"reasoning_content\":\"r\"}}]}", "r", "x"},
+                  {"{\"choices\":[{\"message\":{\"content\":\"<think>r</think>x\"}}]}", "r", "x"},
+                  {"{\"choices\":[{\"message\":{\"content\":null,\"reasoning\":\"r\"}}]}", "r", ""},
+                  {"{\"choices\":[{\"message\":{\"content\":\"<think>no</think>x\",\"reasoning\":\"r\"}}]}", "r", "x"}};
     struct completion c = {0};
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
         struct error err = {0};
@@ -126,7 +166,14 @@ static void test_thinking(void)
         is_string(c.thinking.data, bodies[i].thinking, "reply %zu: thinking", i);
         is_string(c.content.data, bodies[i].content, "reply %zu: content", i);
     }
-    static const char *const broken[] = {"", "{", "<html>", "{}", "[]", "{\"choices\":[]}", "{\"choices\":[{}]}", "1",
+    static const char *const broken[] = {"",
+                                         "{",
+                                         "<html>",
+                                         "{}",
+                                         "[]",
+                                         "{\"choices\":[]}",
+                                         "{\"choices\":[{}]}",
+                                         "1",
                                          "{\"choices\":[{\"message\":\"x\"}]}"};
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++)
         is_long(completion_parse(&c, broken[i], strlen(broken[i]), NULL), -1, "'%s' is no reply", broken[i]);
@@ -150,9 +197,11 @@ static void test_usage(void)
 {
     usage_is("{\"prompt_tokens\":5,\"completion_tokens\":7,\"total_tokens\":12,\"queue_time\":0.1}",
              "{\"prompt_tokens\":5,\"completion_tokens\":7,\"total_tokens\":12}");
-    usage_is("{\"prompt_tokens\":5,\"completion_tokens\":7,\"total_tokens\":12,\"prompt_tokens_details\":{\"cached_tokens\":3},"
-             "\"completion_tokens_details\":{\"reasoning_tokens\":2}}",
-             "{\"prompt_tokens\":5,\"completion_tokens\":7,\"total_tokens\":12,\"cached_tokens\":3,\"reasoning_tokens\":2}");
+    usage_is(
+        "{\"prompt_tokens\":5,\"completion_tokens\":7,\"total_tokens\":12,\"prompt_tokens_details\":{\"cached_tokens\":"
+        "3},"
+        "\"completion_tokens_details\":{\"reasoning_tokens\":2}}",
+        "{\"prompt_tokens\":5,\"completion_tokens\":7,\"total_tokens\":12,\"cached_tokens\":3,\"reasoning_tokens\":2}");
     usage_is("{\"prompt_tokens\":0,\"completion_tokens\":0,\"total_tokens\":0}", "null");
     usage_is("{\"prompt_tokens\":-4,\"completion_tokens\":1e300,\"total_tokens\":\"12\"}", "null");
     usage_is("null", "null");
@@ -184,13 +233,16 @@ static void answer_is(const char *sentence, const char *content, const char *thi
 
 static void test_answers(void)
 {
-    static const char plain[] = "\"status\":\"ok\",\"reasoning\":\"r\",\"label\":1,\"label_text\":\"positive\",\"cues\":[]";
-    static const char full[] =
-        "{\"reasoning\":\" It 'sings' . \",\"cues\":[{\"text\":\"Sings\",\"polarity\":1},{\"text\":\"absent\",\"polarity\":0},"
-        "{\"text\":\"'not'\",\"polarity\":0}],\"label\":\" Positive\",\"confidence\":0.9,\"counterfactual\":\"it  drags\"}";
-    static const char full_row[] = "\"status\":\"ok\",\"reasoning\":\"It 'sings' .\",\"label\":1,\"label_text\":\"positive\","
-                                   "\"confidence\":0.9,\"cues\":[\"sings\",\"not\"],\"cue_polarity\":[1,0],"
-                                   "\"counterfactual\":\"it  drags\"";
+    static const char plain[] =
+        "\"status\":\"ok\",\"reasoning\":\"r\",\"label\":1,\"label_text\":\"positive\",\"cues\":[]";
+    static const char full[] = "{\"reasoning\":\" It 'sings' . "
+                               "\",\"cues\":[{\"text\":\"Sings\",\"polarity\":1},{\"text\":\"absent\",\"polarity\":0},"
+                               "{\"text\":\"'not'\",\"polarity\":0}],\"label\":\" "
+                               "Positive\",\"confidence\":0.9,\"counterfactual\":\"it  drags\"}";
+    static const char full_row[] =
+        "\"status\":\"ok\",\"reasoning\":\"It 'sings' .\",\"label\":1,\"label_text\":\"positive\","
+        "\"confidence\":0.9,\"cues\":[\"sings\",\"not\"],\"cue_polarity\":[1,0],"
+        "\"counterfactual\":\"it  drags\"";
     answer_is("it sings , not drags", full, "", full_row);
     struct buf wrapped = {0};
     buf_addf(&wrapped, "```json\n%s\n```", full);
@@ -211,7 +263,8 @@ static void test_answers(void)
     answer_is("s", "{\"reasoning\":\"r\",\"label\":1}", "", "bad_label unknown_label");
     answer_is("s", "{\"reasoning\":\"r\"}", "", "bad_label unknown_label");
     answer_is("s", "{\"reasoning\":\"r\",\"label\":\"positive\",\"confidence\":97}", "", "bad_json bad_confidence");
-    answer_is("s", "{\"reasoning\":\"r\",\"label\":\"positive\",\"confidence\":\"high\"}", "", "bad_json bad_confidence");
+    answer_is("s", "{\"reasoning\":\"r\",\"label\":\"positive\",\"confidence\":\"high\"}", "",
+              "bad_json bad_confidence");
     answer_is("s", "{\"reasoning\":\"r\",\"label\":\"positive\",\"confidence\":null}", "", plain);
     answer_is("s", "", "", "bad_json not_json");
     answer_is("s", "positive", "r", "bad_json not_json");
@@ -220,7 +273,8 @@ static void test_answers(void)
     answer_is("s", "[{\"reasoning\":\"r\",\"label\":\"positive\"}, 2]", "", plain);
 
     /* counterfactuals that change nothing */
-    answer_is(" the  film sings ", "{\"reasoning\":\"r\",\"label\":\"positive\",\"counterfactual\":\"the film sings\"}", "", plain);
+    answer_is(" the  film sings ", "{\"reasoning\":\"r\",\"label\":\"positive\",\"counterfactual\":\"the film sings\"}",
+              "", plain);
     answer_is("s", "{\"reasoning\":\"r\",\"label\":\"positive\",\"counterfactual\":\" \"}", "", plain);
     answer_is("s", "{\"reasoning\":\"r\",\"label\":\"positive\",\"counterfactual\":7}", "", plain);
     rules.counterfactual = false;
@@ -228,8 +282,10 @@ static void test_answers(void)
     rules.counterfactual = true;
 
     /* a cue without polarity: the lists could not have one length, so there is one list */
-    answer_is("a b", "{\"reasoning\":\"r\",\"label\":\"positive\",\"cues\":[{\"text\":\"a\",\"polarity\":1},{\"text\":\"b\"}]}", "",
-              "\"status\":\"ok\",\"reasoning\":\"r\",\"label\":1,\"label_text\":\"positive\",\"cues\":[\"a\",\"b\"]");
+    answer_is(
+        "a b",
+        "{\"reasoning\":\"r\",\"label\":\"positive\",\"cues\":[{\"text\":\"a\",\"polarity\":1},{\"text\":\"b\"}]}", "",
+        "\"status\":\"ok\",\"reasoning\":\"r\",\"label\":1,\"label_text\":\"positive\",\"cues\":[\"a\",\"b\"]");
     answer_is("a b", "{\"reasoning\":\"r\",\"label\":\"positive\",\"cues\":[\"a\",\"b\"],\"cue_polarity\":[1,-1]}", "",
               "\"status\":\"ok\",\"reasoning\":\"r\",\"label\":1,\"label_text\":\"positive\",\"cues\":[\"a\",\"b\"],"
               "\"cue_polarity\":[1,-1]");
@@ -249,7 +305,8 @@ static void test_torn_answers(void)
         struct answer_fault fault = {0};
         if (utf8_check(content, n) < n)
             continue; /* what comes from a reply is UTF-8 */
-        refused = refused && answer_read(&a, &rules, text("a"), (struct span_of_text){content, n}, text("r"), &fault) < 0 &&
+        refused = refused &&
+                  answer_read(&a, &rules, text("a"), (struct span_of_text){content, n}, text("r"), &fault) < 0 &&
                   utf8_check(fault.message, strlen(fault.message)) == strlen(fault.message);
     }
     ok(refused, "every torn answer is refused with a valid message");
@@ -293,9 +350,13 @@ static void test_cues(void)
     cue_is("", "a", "none");
     cue_is("\xe9\x9d\x9e\xe5\xb8\xb8\xe5\xa5\xbd\xe7\x9c\x8b", "\xe5\xa5\xbd\xe7\x9c\x8b", "\xe5\xa5\xbd\xe7\x9c\x8b");
 
-    quotes_are("does n't follow the stale storyline", "It 'does n't follow' it; n't isn't a quote's end.", "[does n't follow]");
+    quotes_are("does n't follow the stale storyline", "It 'does n't follow' it; n't isn't a quote's end.",
+               "[does n't follow]");
     quotes_are("the actors ' work shines", "\"the actors ' work\" and 'shines'", "[the actors ' work][shines]");
-    quotes_are("a warm film", "\xe2\x80\x98warm\xe2\x80\x99 and \xe2\x80\x9c" "film\xe2\x80\x9d", "[warm][film]");
+    quotes_are("a warm film",
+               "\xe2\x80\x98warm\xe2\x80\x99 and \xe2\x80\x9c"
+               "film\xe2\x80\x9d",
+               "[warm][film]");
     quotes_are("a warm film", "'cold' and 'warm' and 'warm'", "[warm]");
     quotes_are("a warm film", "no quotes, the film's warm", "");
     quotes_are("a warm film", "'warm", "");
@@ -313,7 +374,8 @@ static void test_labels(void)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         is_long(answer_rules_labels(&r, bad[i], NULL), -1, "labels '%s' are refused", bad[i]);
     is_long(answer_rules_labels(&r, "very bad, bad ,good", NULL), 0, "labels may hold blanks");
-    ok(r.n_labels == 3 && strcmp(r.labels[0], "very bad") == 0 && strcmp(r.labels[1], "bad") == 0, "but not around them");
+    ok(r.n_labels == 3 && strcmp(r.labels[0], "very bad") == 0 && strcmp(r.labels[1], "bad") == 0,
+       "but not around them");
     answer_rules_free(&r);
 }
 
@@ -321,15 +383,19 @@ static void test_labels(void)
 
 static void verdict_is(long status, const char *body, enum action action, const char *kind, double wait)
 {
-    struct http_reply reply = {.outcome = HTTP_REPLY, .status = status, .body = body, .len = strlen(body),
+    struct http_reply reply = {.outcome = HTTP_REPLY,
+                               .status = status,
+                               .body = body,
+                               .len = strlen(body),
                                .limits = {-1, -1, -1, -1, -1, -1, -1}};
     struct completion c = {0};
     struct verdict v;
     struct error err = {0};
     bool parsed = completion_parse(&c, body, strlen(body), &err) == 0;
     verdict_reach(&v, &reply, &c, parsed);
-    ok(v.action == action && strcmp(v.kind, kind) == 0 && fabs(v.wait - wait) < 1e-9, "HTTP %ld %.40s: action %d %s %g (got %d %s %g)",
-       status, body, (int)action, kind, wait, (int)v.action, v.kind, v.wait);
+    ok(v.action == action && strcmp(v.kind, kind) == 0 && fabs(v.wait - wait) < 1e-9,
+       "HTTP %ld %.40s: action %d %s %g (got %d %s %g)", status, body, (int)action, kind, wait, (int)v.action, v.kind,
+       v.wait);
     ok(v.action == ACTION_ANSWER || v.message[0], "and something to say");
     completion_free(&c);
 }
@@ -344,10 +410,12 @@ static void test_verdicts(void)
     verdict_is(400, "{\"error\":{\"message\":\"bad field\"}}", ACTION_GIVE_UP, "bad_request", -1);
     verdict_is(400, "{\"error\":{\"message\":\"m\",\"code\":\"json_validate_failed\",\"failed_generation\":\"x\"}}",
                ACTION_RESAMPLE, "bad_json", -1);
-    verdict_is(400, "{\"error\":{\"message\":\"gone\",\"code\":\"model_decommissioned\"}}", ACTION_STOP, "bad_request", -1);
-    verdict_is(400, "{\"error\":{\"message\":\"This model does not support response format `json_schema`\"}}", ACTION_LOWER,
+    verdict_is(400, "{\"error\":{\"message\":\"gone\",\"code\":\"model_decommissioned\"}}", ACTION_STOP, "bad_request",
+               -1);
+    verdict_is(400, "{\"error\":{\"message\":\"This model does not support response format `json_schema`\"}}",
+               ACTION_LOWER, "bad_request", -1);
+    verdict_is(401, "{\"error\":{\"message\":\"Invalid API Key\",\"code\":\"invalid_api_key\"}}", ACTION_STOP,
                "bad_request", -1);
-    verdict_is(401, "{\"error\":{\"message\":\"Invalid API Key\",\"code\":\"invalid_api_key\"}}", ACTION_STOP, "bad_request", -1);
     verdict_is(403, "<html>no</html>", ACTION_STOP, "bad_request", -1);
     verdict_is(404, "", ACTION_STOP, "bad_request", -1);
     verdict_is(408, "", ACTION_RETRY, "timeout", -1);
@@ -383,11 +451,17 @@ static void body_has(const struct prompt_settings *s, enum answer_format format,
 
 static void test_prompts(void)
 {
-    struct prompt_settings s = {.profile = profile_find("groq"), .model = "openai/gpt-oss-20b", .rules = rules,
-                                .temperature = 0.2, .effort = "low", .seed = 1, .budget = 64};
+    struct prompt_settings s = {.profile = profile_find("groq"),
+                                .model = "openai/gpt-oss-20b",
+                                .rules = rules,
+                                .temperature = 0.2,
+                                .effort = "low",
+                                .seed = 1,
+                                .budget = 64};
     body_has(&s, FORMAT_STRICT, "\"strict\":true", true);
     body_has(&s, FORMAT_STRICT, "\"enum\":[\"negative\",\"positive\"]", true);
-    body_has(&s, FORMAT_STRICT, "\"required\":[\"reasoning\",\"cues\",\"label\",\"confidence\",\"counterfactual\"]", true);
+    body_has(&s, FORMAT_STRICT, "\"required\":[\"reasoning\",\"cues\",\"label\",\"confidence\",\"counterfactual\"]",
+             true);
     body_has(&s, FORMAT_SCHEMA, "\"strict\":false", true);
     body_has(&s, FORMAT_OBJECT, "{\"type\":\"json_object\"}", true);
     body_has(&s, FORMAT_TEXT, "response_format", false);
@@ -446,14 +520,23 @@ static void test_records(void)
                             .thinking = text("hm"),
                             .finish_reason = "stop",
                             .model = "m",
-                            .kind = "", .code = "", .message = "",
+                            .kind = "",
+                            .code = "",
+                            .message = "",
                             .attempts = 2,
                             .usage = {1, 2, 3, -1, -1},
                             .request_id = "req_1",
                             .ms = 5},
                   back = {0};
-    struct record failure = {.kind = "bad_json", .code = "", .message = "m\"", .http = 200, .attempts = 3,
-                             .usage = usage_unknown, .finish_reason = "", .model = "", .request_id = ""};
+    struct record failure = {.kind = "bad_json",
+                             .code = "",
+                             .message = "m\"",
+                             .http = 200,
+                             .attempts = 3,
+                             .usage = usage_unknown,
+                             .finish_reason = "",
+                             .model = "",
+                             .request_id = ""};
     struct buf line = {0}, live = {0}, replayed = {0};
     struct json doc = {0};
     struct answer answer = {0};
@@ -463,15 +546,19 @@ static void test_records(void)
     is_long(record_teacher(&live, &record, &rules, text("s"), &answer, &fault), 0, "a member from the record");
     is_long(record_teacher(&replayed, &back, &rules, text("s"), &answer, &fault), 0, "and from its line");
     is_string(replayed.data, live.data, "are the same");
-    is_string(live.data, "{\"status\":\"ok\",\"reasoning\":\"r \\u0001x\",\"label\":0,\"label_text\":\"negative\",\"cues\":[],"
-              "\"model\":\"m\",\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2,\"total_tokens\":3}}", "member");
+    is_string(live.data,
+              "{\"status\":\"ok\",\"reasoning\":\"r \\u0001x\",\"label\":0,\"label_text\":\"negative\",\"cues\":[],"
+              "\"model\":\"m\",\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2,\"total_tokens\":3}}",
+              "member");
     buf_reset(&line);
     buf_reset(&live);
     record_write(&line, "00", &failure);
     ok(json_parse(&doc, line.data, line.len, NULL) == 0 && record_read(&back, &doc), "a failure's line can be read");
     record_teacher(&live, &back, &rules, text("s"), &answer, &fault);
-    is_string(live.data, "{\"status\":\"error\",\"kind\":\"bad_json\",\"http\":200,\"code\":null,\"message\":\"m\\\"\",\"attempts\":3}",
-              "a failure's member");
+    is_string(
+        live.data,
+        "{\"status\":\"error\",\"kind\":\"bad_json\",\"http\":200,\"code\":null,\"message\":\"m\\\"\",\"attempts\":3}",
+        "a failure's member");
     buf_free(&line);
     buf_free(&live);
     buf_free(&replayed);
