@@ -280,8 +280,6 @@ static void work(struct run *r)
 static void label_rows(struct run *r)
 {
     progress_start(&r->progress, "rows", 0);
-    if (isatty(r->lines.in.fd))
-        inform(0, "reading rows (NDJSON) from the terminal; Ctrl-D ends them");
     while (!r->output.error.status) {
         read_rows(r);
         if (window_write(&r->window, &r->asker, &r->output) > 0)
