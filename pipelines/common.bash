@@ -8,6 +8,7 @@
 #                           completes FILE with COMMAND's stdout, unless that was done before
 #   model_stage DIR INPUT... -- COMMAND...
 #                           the same for a command that writes the model folder DIR; its messages also go to DIR.log
+#   ensure_model MODEL      fetches it where it is neither a path nor in the cache
 #   finish                  exits 3 where a stage ended with 3, else 0
 #   count_rows FILE         lines of an NDJSON file, the last one with or without its newline
 #
@@ -101,6 +102,15 @@ model_stage() {
     printf '%s\n' "${command[*]@Q}" >"$folder.command"
     touch "$folder"
     [[ $rc == 0 ]] || partial=yes
+}
+
+# Fetches MODEL into the Hugging Face cache where it is neither there nor a path. What else is wrong with it, wp-tokenize says.
+ensure_model() { # MODEL [WP-TOKENIZE-OPTION...]
+    if [[ -e $1 || $1 == *vocab.txt ]] || wp-tokenize -q -m "$1" </dev/null >/dev/null 2>&1; then
+        wp-tokenize -q -m "$@" </dev/null >/dev/null
+        return
+    fi
+    "$here/pipelines/fetch-model" ${quiet:+-q} "$1" >/dev/null
 }
 
 count_rows() {
