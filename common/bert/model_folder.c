@@ -79,22 +79,23 @@ static int check_parent(const char *path, struct error *err)
     return result;
 }
 
-static int check(const char *path, bool replace, struct error *err)
+/* plain: the path as plain_path gives it; messages show it as the user did. */
+static int check(const char *path, const char *plain, bool replace, struct error *err)
 {
     struct stat st;
-    if (lstat(path, &st) == 0) { /* also a link to nowhere */
+    if (lstat(plain, &st) == 0) { /* also a link to nowhere */
         if (!replace)
             return error_set(err, STATUS_USAGE, "%s exists; choose another name, or -f to replace it", path);
         if (check_replaceable(path, err) < 0)
             return -1;
     }
-    return check_parent(path, err);
+    return check_parent(plain, err);
 }
 
 int model_folder_check(const char *path, bool replace, struct error *err)
 {
     char *plain = plain_path(path);
-    int result = check(plain, replace, err);
+    int result = check(path, plain, replace, err);
     free(plain);
     return result;
 }
@@ -257,7 +258,7 @@ int model_folder_write(const char *path, const struct model_folder *m, bool repl
     struct buf temporary = {0};
     int lock = -1, result = -1;
     folder_clean_leftovers(plain); /* before the check: it may put back what a crash left aside */
-    if (check(plain, replace, err) < 0)
+    if (check(path, plain, replace, err) < 0)
         goto done;
     buf_addf(&temporary, "%s.tmp-%ld", plain, (long)getpid());
     if (mkdir(temporary.data, 0777) < 0) {

@@ -1,0 +1,376 @@
+#!/bin/sh
+# bert-train: what it writes and tells, what it refuses and with which words. Its arithmetic is t/unit/bert_model.c's,
+# objectives.c's and trainer.c's. The models are those of testdata/bert, 24 wide, so that a run takes milliseconds.
+. "$(dirname "$0")/lib.sh"
+OMP_NUM_THREADS=1
+export OMP_NUM_THREADS
+
+frames=$BUILD/t/helper/frames
+for program in "$frames" "$BUILD/bin/bert-train" "$BUILD/bin/bert-infer" "$BUILD/bin/wp-tokenize"; do
+    [ -x "$program" ] || skip_all "${program##*/} is not built"
+done
+model=$TESTDATA/bert/classifier # 2 classes, 40 positions
+encoder=$TESTDATA/bert/encoder  # without a classifier
+
+# 16 rows, of which "good", "great" and "fun" are the positive ones.
+i=0
+for subject in movie film plot acting; do
+    for word in good bad great dull; do
+        case $word in
+        good | great) label=1 ;;
+        *) label=0 ;;
+        esac
+        echo "{\"idx\":$i,\"sentence\":\"the $subject is very $word\",\"label\":$label}"
+        i=$((i + 1))
+    done
+done >rows.ndjson
+tokenize() {
+    wp-tokenize -q -m "$model" "$@"
+}
+tokenize rows.ndjson >rows.tokens
+head -n 6 rows.ndjson | tokenize >few.tokens
+
+# refused STATUS MESSAGE NAME -- ARGUMENT...: the last line of stderr but for the pointer to --help
+refused() {
+    status=$1 message=$2 name=$3
+    shift 4
+    is_rc "$status" "$name" -- bert-train "$@"
+    is "$(grep -v "^Try '" err | tail -n 1)" "bert-train: $message" "$name: named"
+}
+gone() { # NAME FILE...
+    name=$1
+    shift
+    for file; do
+        [ -e "$file" ] && echo "# there is $file"
+    done >left
+    is "$(cat left)" "" "$name"
+}
+
+# ---- usage ----
+refused 2 "where the model goes is missing: -o DIR" "no -o" -- -m "$model" rows.tokens
+refused 2 "give either -m MODEL or --init SIZE" "neither -m nor --init" -- -o student rows.tokens
+refused 2 "give either -m MODEL or --init SIZE" "both -m and --init" -- -m "$model" --init tiny -o student rows.tokens
+refused 2 "--init needs --vocab, the folder or vocab.txt that the rows were tokenised with" "--init alone" -- \
+    --init tiny -o student rows.tokens
+refused 2 "--vocab goes with --init; -m MODEL brings its own vocabulary" "--vocab with -m" -- \
+    -m "$model" --vocab "$model" -o student rows.tokens
+refused 2 "the training rows and --validation cannot both come from stdin; name a FILE for one of them" "stdin twice" -- \
+    -m "$model" -o student --validation - -
+for bad in '--epochs 0' '--epochs 1.5' '--max-steps 0' '--batch-size 0' '--batch-size 65537' '--learning-rate 1.5' \
+    '--learning-rate nan' '--learning-rate -1' '--weight-decay -1' '--warmup-ratio 1.5' '--warmup-steps 0' \
+    '--max-grad-norm -1' '--dropout 1' '--keep 0' '--threads 0' '--seed -1' '--init huge'; do
+    # shellcheck disable=SC2086
+    is_rc 2 "$bad" -- bert-train -m "$model" -o student $bad rows.tokens
+    like "$(sed 1q err)" "^bert-train: ${bad%% *}:? .*[ ']${bad#* }('|\$)" "$bad: named"
+done
+refused 2 "--objective: there is no term 'mlm'; the terms are: label, soft" "--objective mlm" -- \
+    -m "$model" -o student --objective mlm rows.tokens
+gone "a usage error makes nothing" student student.state
+
+# ---- where the model goes ----
+mkdir -p existing other
+echo keep >other/file
+is_rc 2 "an existing DIR" -- bert-train -m "$model" -o existing no-such-file
+is "$(cat err)" "bert-train: existing exists; choose another name, or -f to replace it" "is refused before input is read"
+refused 2 "other holds other things than a model (no config.json), so it is not replaced; remove it or choose another name" \
+    "-f on a folder of other things" -- -m "$model" -f -o other rows.tokens
+is "$(cat other/file)" keep "which stay"
+refused 2 "no/such/student: there is no folder no/such; make it first" "a missing parent" -- \
+    -m "$model" -o no/such/student rows.tokens
+
+# ---- a run ----
+is_rc 0 "a run" -- bert-train -m "$model" -o student/ --epochs 2 --batch-size 6 --validation few.tokens rows.tokens
+is "$(cat out)" "" "nothing on stdout"
+number='[0-9]+\.[0-9]{6}'
+like "$(grep -v warning err | sed -n 1p)" "^Epoch 1: Training Loss - $number \| Validation Loss - $number \| Accuracy - [01]\.[0-9]{4}\$" \
+    "a line an epoch"
+like "$(grep -v warning err | sed -n 2p)" "^Epoch 2: Training Loss - $number " "and another"
+like "$(tail -n 1 err)" '^bert-train: wrote student/: 6 steps, [0-9.]+ rows/s$' "and the end"
+is "$(cd student && echo *)" \
+    "README.md config.json model.safetensors special_tokens_map.json tokenizer_config.json vocab.txt" "the model folder"
+gone "its working state is removed; DIR/ means DIR" student.state student/.state
+same_bytes student/vocab.txt "$model/vocab.txt" "the vocabulary is the model's"
+same_bytes student/tokenizer_config.json "$model/tokenizer_config.json" "and so is the tokenizer's configuration"
+is "$(tr -d ' \n' <student/config.json | grep -o '"id2label":{[^}]*}')" '"id2label":{"0":"negative","1":"positive"}' \
+    "the label names"
+like "$(cat student/config.json)" '"BertForSequenceClassification"' "config.json names the architecture"
+"$frames" map student/model.safetensors >map
+"$frames" map "$model/model.safetensors" >map0
+like "$(cat map)" '^\{"metadata":\{"format":"pt"\},' "the weights' metadata"
+tensors() {
+    grep -o '"[a-zA-Z0-9_.]*":{"dtype":"[A-Z0-9]*","shape":\[[0-9,]*\]' "$1" | sort
+}
+is "$(tensors map)" "$(tensors map0)" "the same tensors as in the model started from"
+ok "$(grep -c "$(grep -o '"classifier.bias":[^}]*}' map0)" map)" "and the weights have changed"
+like "$(cat student/README.md)" '^\| training rows \| 16 \|$' "the model card"
+is_rc 0 "the result is a model" -- bert-infer -m student rows.ndjson
+is "$(wc -l <out | tr -d ' ')" 16 "that answers"
+
+is_rc 2 "the same again" -- bert-train -m "$model" -o student rows.tokens
+is_rc 0 "-f replaces" -- bert-train -q -m "$model" -f -o student --max-steps 1 rows.tokens
+is "$(cat err)" "" "-q says nothing"
+"$frames" map student/model.safetensors >map1
+cmp -s map map1
+is $? 1 "it is another model now"
+is "$(ls -d student*)" student "and nothing lies beside it"
+
+# ---- input from a file, a pipe, - ----
+run() { # DIR OPTION...
+    dir=$1
+    shift
+    bert-train -q -m "$encoder" -f -o "$dir" --epochs 2 --batch-size 5 --learning-rate 1e-3 "$@"
+}
+same_model() { # DIR NAME
+    same_bytes reference/model.safetensors "$1/model.safetensors" "$2"
+}
+run reference rows.tokens
+run piped <rows.tokens
+same_model piped "stdin"
+run dashed - <rows.tokens
+same_model dashed "-"
+tokenize rows.ndjson | run streamed
+same_model streamed "a pipe from wp-tokenize"
+run reference rows.tokens --validation few.tokens
+same_model piped "an evaluation changes nothing"
+
+# ---- what does not matter, and what does ----
+for threads in 2 3; do
+    run other-threads --threads $threads rows.tokens
+    same_model other-threads "$threads threads: the same bytes"
+done
+for size in 1 7; do
+    tokenize --frame-rows $size rows.ndjson | run other-frames
+    same_model other-frames "frames of $size rows: the same bytes"
+done
+for option in '--seed 1' '--no-shuffle' '--dropout 0' '--weight-decay 0.5' '--max-grad-norm 0.01' '--warmup-ratio 0.5' \
+    '--batch-size 4' '--epochs 1' '--learning-rate 2e-3'; do
+    # shellcheck disable=SC2086
+    run changed $option rows.tokens
+    cmp -s reference/model.safetensors changed/model.safetensors
+    is $? 1 "$option: another model"
+done
+run warm --warmup-ratio 0.5 rows.tokens
+run counted --warmup-ratio 0.1 --warmup-steps 4 rows.tokens
+same_bytes warm/model.safetensors counted/model.safetensors "8 steps: --warmup-steps 4 is --warmup-ratio 0.5, and goes before"
+run once --no-shuffle --dropout 0 rows.tokens
+run twice --no-shuffle --dropout 0 --seed 42 rows.tokens
+same_bytes once/model.safetensors twice/model.safetensors "the default seed is 42"
+
+# ---- each kind of folder can be started from ----
+for folder in "$TESTDATA"/bert/*/; do
+    kind=$(basename "$folder")
+    labels=negative,positive
+    [ "$kind" = relu ] && labels=$(tr -d ' \n' <"$folder/config.json" | sed 's/.*"id2label":{\([^}]*\)}.*/\1/; s/"[0-9]*"://g; s/"//g')
+    tokenize --labels "$labels" rows.ndjson >kind.tokens
+    is_rc 0 "$kind: a step" -- bert-train -q -m "$folder" -o "from-$kind" --max-steps 1 --dropout 0 kind.tokens
+    is_rc 0 "$kind: classifies then" -- bert-infer -m "from-$kind" rows.ndjson
+    is "$(grep -c '"probs":' out)" 16 "$kind: each row"
+done
+
+# ---- steps, rates, records ----
+cat >expected.rates <<'END'
+1 0
+2 0.0005
+3 0.001
+4 0.00075
+5 0.0005
+6 0.00025
+END
+rates() {
+    sed -n 's/^{"event":"step","step":\([0-9]*\),.*"learning_rate":\([^,]*\),.*/\1 \2/p' "$1"
+}
+is_rc 0 "records" -- bert-train -m "$model" -o recorded --max-steps 6 --batch-size 8 --warmup-steps 2 --learning-rate 1e-3 \
+    --log-steps 1 --metrics metrics.ndjson --validation few.tokens rows.tokens
+like "$(grep -c '^Epoch ' err) $(tail -n 1 err)" '^3 .* 6 steps' "16 rows in batches of 8: six steps are three epochs"
+rates metrics.ndjson >rates
+"$BUILD/t/helper/tdiff" 1e-15 expected.rates rates 2>tdiff.err
+ok $? "the rates: s/w below w, else (N - s)/(N - w)"
+show tdiff.err
+is "$(sed 's/^{"event":"\([a-z]*\)".*/\1/' metrics.ndjson | tr '\n' ' ')" \
+    "start step step eval step step eval step step eval end " "the order of events"
+names() {
+    sed -n "/\"event\":\"$1\"/{s/\"argv\":\[[^]]*\]/\"argv\":0/; s/\"[a-z0-9_]*\":\"[^\"]*\"/&/; p;}" metrics.ndjson | sed -n 1p |
+        grep -o '"[a-z0-9_]*":' | tr -d '":' | tr '\n' ' '
+}
+is "$(names start)" "event version argv device library kernels threads seed objective rows validation_rows classes \
+batch_size gradient_accumulation_steps learning_rate weight_decay warmup_steps steps " "members of start"
+is "$(names step)" "event step epoch loss learning_rate grad_norm " "members of step"
+is "$(names eval)" "event step epoch loss accuracy macro_f1 mcc brier ece rows " "members of eval"
+is "$(names end)" "event step loss validation_loss accuracy seconds rows_per_second " "members of end"
+like "$(sed -n 1p metrics.ndjson)" '"argv":\["bert-train","-m",.*"--warmup-steps","2",.*"rows":16,"validation_rows":6,"classes":2,"batch_size":8,.*"warmup_steps":2,"steps":6}$' \
+    "what they say"
+like "$(sed -n 5p metrics.ndjson)" '^\{"event":"step","step":3,"epoch":1.5,' "a step's epoch is a fraction"
+loss=$(sed -n 's/.*"event":"eval","step":2,.*"loss":\([0-9]*\.[0-9]*\).*/\1/p' metrics.ndjson)
+like "$(grep '^Epoch 1:' err)" "Validation Loss - $(printf %.6f "$loss") " "the epoch line's loss is the record's"
+
+is_rc 0 "every other step" -- bert-train -q -m "$model" -f -o recorded --max-steps 5 --log-steps 2 --metrics metrics.ndjson \
+    rows.tokens
+is "$(rates metrics.ndjson | sed 's/ .*//' | tr '\n' ' ')" "2 4 " "--log-steps 2"
+is_rc 0 "no steps" -- bert-train -m "$model" -f -o recorded --max-steps 2 --metrics metrics.ndjson rows.tokens
+is "$(sed 's/^{"event":"\([a-z]*\)".*/\1/' metrics.ndjson | tr '\n' ' ')" "start end " "without --log-steps none is recorded"
+like "$(grep '^Epoch 2' err)" '^Epoch 2: Training Loss - [0-9.]+ \| Validation Loss - n/a \| Accuracy - n/a$' \
+    "without --validation the line says n/a"
+is_rc 0 "an evaluation every 3 steps" -- bert-train -q -m "$model" -f -o recorded --max-steps 7 --eval-steps 3 \
+    --validation few.tokens --metrics - rows.tokens
+is "$(sed -n 's/^{"event":"eval","step":\([0-9]*\).*/\1/p' out | tr '\n' ' ')" "3 6 7 " "--eval-steps 3, and the last"
+is_rc 0 "a ratio of steps" -- bert-train -q -m "$model" -f -o recorded --max-steps 5 --warmup-ratio 0.3 --metrics - rows.tokens
+like "$(sed -n 1p out)" '"warmup_steps":2,"steps":5}$' "ceil(0.3 x 5) = 2"
+refused 1 "no/metrics: No such file or directory" "records into a folder that is not there" -- \
+    -m "$model" -o unmade --metrics no/metrics rows.tokens
+if [ -w /dev/full ]; then
+    refused 1 "/dev/full: cannot write: No space left on device" "records to a full disk" -- \
+        -m "$model" -o unmade --metrics /dev/full rows.tokens
+fi
+gone "no model then" unmade unmade.state
+
+# ---- checkpoints ----
+bert-train -q -m "$model" -o kept --keep-state --epochs 3 --batch-size 4 rows.tokens
+is "$(ls kept.state)" "checkpoint-12" "--keep-state leaves the newest checkpoint"
+same_bytes kept.state/checkpoint-12/model.safetensors kept/model.safetensors "which is the model"
+mkdir kept.state/mine
+is_rc 0 "the next run" -- bert-train -m "$model" -f -o kept --keep-state --keep 2 --max-steps 5 --save-steps 2 --batch-size 4 \
+    rows.tokens
+like "$(cat err)" '^bert-train: removed 1 checkpoints of an earlier run from kept.state$' "says what it removes"
+is "$(cd kept.state && echo *)" "checkpoint-2 checkpoint-4 mine" "--save-steps 2 --keep 2"
+is_rc 0 "a checkpoint is a model" -- bert-infer -m kept.state/checkpoint-2 rows.ndjson
+bert-infer -m kept rows.ndjson >final
+cmp -s out final
+is $? 1 "of an earlier step"
+is_rc 0 "one can go on from it" -- bert-train -q -m kept.state/checkpoint-2 -o further --max-steps 1 rows.tokens
+is_rc 0 "without --keep-state" -- bert-train -q -m "$model" -f -o kept --max-steps 2 --save-steps 1 rows.tokens
+is "$(cd kept.state && echo *)" mine "checkpoints go, what is not ours stays"
+
+# ---- it learns ----
+is_rc 0 "16 rows by heart" -- bert-train -m "$encoder" -o learnt --epochs 30 --batch-size 8 --learning-rate 5e-3 --dropout 0 \
+    --validation rows.tokens rows.tokens
+like "$(tail -n 2 err)" '^Epoch 30: .*Accuracy - 1\.0000$' "all right in the end"
+bert-infer -m learnt rows.ndjson | sed -n 's/.*"label":\([01]\),"pred":{"label":\([01]\),.*/\1\2/p' | sort | uniq -c >agreement
+is "$(tr -s ' \n' ' ' <agreement)" " 8 00 8 11 " "bert-infer says the same"
+
+# ---- classes ----
+sed 's/"label":0/"label":2/' rows.ndjson | tokenize --labels good,so-so,bad >three.tokens
+is_rc 0 "three classes" -- bert-train -m "$model" -o three --epochs 1 three.tokens
+like "$(cat err)" "^bert-train: warning: $model tells 2 classes apart, the rows 3; its classifier is replaced by a new one\$" \
+    "a warning"
+is "$(tr -d ' \n' <three/config.json | grep -o '"id2label":{[^}]*}')" '"id2label":{"0":"good","1":"so-so","2":"bad"}' \
+    "their names"
+like "$("$frames" map three/model.safetensors)" '"classifier.weight":\{"dtype":"F32","shape":\[3,24\]' "a classifier of three"
+is "$(bert-infer -m three rows.ndjson | sed -n '1s/.*"probs":\[\([^]]*\)\].*/\1/p' | tr -cd ,)" ",," "three probabilities"
+tokenize --labels bad,good rows.ndjson >renamed.tokens
+is_rc 0 "classes with other names" -- bert-train -q -m "$model" -o renamed --max-steps 1 renamed.tokens
+is "$(tr -d ' \n' <renamed/config.json | grep -o '"label2id":{[^}]*}')" '"label2id":{"bad":0,"good":1}' "take the rows' names"
+tokenize --labels positive,negative rows.ndjson >turned.tokens
+refused 2 "turned.tokens: its classes are positive,negative, those of the model are negative,positive; run wp-tokenize with --labels negative,positive" \
+    "classes in another order" -- -m "$model" -o unmade turned.tokens
+is_rc 0 "which a new classifier does not mind" -- bert-train -q -m "$encoder" -o turned --max-steps 1 turned.tokens
+refused 2 "turned.tokens: its classes are positive,negative, those of the training rows are negative,positive; run wp-tokenize with --labels negative,positive" \
+    "validation rows with other classes" -- -m "$model" -o unmade --validation turned.tokens rows.tokens
+LC_ALL=C sed 's/\\"so-so\\",\\"bad\\"/\\"much,much,bad\\"/; s/\\"good\\",\\"so-so\\",\\"bad\\"/\\"good\\",\\"so-so-or-ba\\"/' three.tokens >outside.tokens
+refused 1 "outside.tokens: row 2: label 2, but there are 2 classes (0 to 1); name all of them in wp-tokenize --labels" \
+    "a label outside the classes" -- -m "$encoder" -o unmade outside.tokens
+sed 's/,"label":[01]//' rows.ndjson | tokenize >unlabelled.tokens
+refused 1 "unlabelled.tokens: no row has a gold label (0, 1, ...), which the objective term 'label' needs; label some rows, or leave the term out of --objective" \
+    "no labelled row" -- -m "$model" -o unmade unlabelled.tokens
+refused 1 "unlabelled.tokens: no row has a gold label (0, 1, ...), so there is nothing to evaluate on" \
+    "validation rows without labels" -- -m "$model" -o unmade --validation unlabelled.tokens rows.tokens
+is "$(wc -l <err | tr -d ' ')" 1 "before the first epoch"
+
+# ---- the teacher ----
+refused 1 "rows.tokens: no row has a teacher's answer, which the objective term 'soft' needs; run groq-reason before wp-tokenize, or leave the term out of --objective" \
+    "--objective soft without a teacher" -- -m "$model" -o unmade --objective soft rows.tokens
+sed 's/"label":\([01]\)}$/"label":\1,"teacher":{"status":"ok","label":\1,"confidence":0.9}}/' rows.ndjson >teacher.ndjson
+tokenize teacher.ndjson >teacher.tokens
+is_rc 0 "--objective soft" -- bert-train -m "$encoder" -o soft --objective soft --epochs 40 --batch-size 8 --learning-rate 5e-3 \
+    --dropout 0 teacher.tokens
+like "$(grep '^Epoch 40' err)" 'Training Loss - 0\.5[67]' "16 rows: q is 0.75, whose entropy 0.5623 is the least loss"
+sed 's/,"label":[01],"teacher"/,"teacher"/' teacher.ndjson | tokenize >teacher-only.tokens
+is_rc 0 "--objective soft needs no gold labels" -- bert-train -q -m "$model" -o soft-only --objective soft --max-steps 1 \
+    teacher-only.tokens
+is_rc 0 "both" -- bert-train -q -m "$model" -o both --objective label=0.7,soft=0.3 --max-steps 1 teacher.tokens
+like "$(cat both/README.md)" '`label=0\.7,soft=0\.3`' "the model card says so"
+
+# ---- input that is none ----
+refused 1 "rows.ndjson: looks like NDJSON; run wp-tokenize first" "NDJSON" -- -m "$model" -o unmade rows.ndjson
+: >empty
+refused 1 "empty: empty input: stream ended early; an upstream stage failed" "an empty file" -- -m "$model" -o unmade empty
+tokenize empty >no-rows.tokens
+refused 1 "no-rows.tokens: there are no rows to train on" "a stream without rows" -- -m "$model" -o unmade no-rows.tokens
+size=$(wc -c <rows.tokens)
+for cut in 4 200 $((size / 2)) $((size - 1)); do
+    head -c "$cut" rows.tokens >cut.tokens
+    refused 1 "cut.tokens: stream ended early; an upstream stage failed" "a stream cut after $cut bytes" -- \
+        -m "$model" -o unmade cut.tokens
+done
+{ cat rows.tokens; echo; } >long.tokens
+refused 1 "long.tokens: more data after the end frame" "a stream with something behind it" -- -m "$model" -o unmade long.tokens
+{ sed 3q rows.ndjson; echo '{"sentence":'; } >broken.ndjson
+{ wp-tokenize -q -m "$model" broken.ndjson 2>/dev/null || :; } | bert-train -m "$model" -o unmade 2>err
+is $? 1 "when wp-tokenize fails"
+is "$(cat err)" "bert-train: <stdin>: stream ended early; an upstream stage failed" "bert-train knows"
+sed '$d' "$model/vocab.txt" >other-vocab.txt
+wp-tokenize -q -m other-vocab.txt rows.ndjson >other.tokens
+is_rc 1 "another vocabulary" -- bert-train -m "$model" -o unmade other.tokens
+like "$(cat err)" "^bert-train: other.tokens was tokenised with another vocabulary \([0-9a-f]{12}\.\.\.\) than the model's \([0-9a-f]{12}\.\.\.\); run wp-tokenize -m with this model\$" \
+    "is named"
+is_rc 1 "a validation file with another vocabulary" -- bert-train -m "$model" -o unmade --validation other.tokens rows.tokens
+like "$(cat err)" '^bert-train: other.tokens was tokenised with another vocabulary' "is named, too"
+awk 'BEGIN { printf "{\"sentence\":\""; for (i = 0; i < 50; i++) printf "film "; print "\",\"label\":1}" }' >long.ndjson
+cat rows.ndjson long.ndjson | tokenize --max-len 60 >long.tokens
+refused 1 "long.tokens: row 17: 52 tokens, but the model has 40 positions; run wp-tokenize with --max-len 40" "a row too long" -- \
+    -m "$model" -o unmade long.tokens
+refused 1 "long.tokens: row 17: 52 tokens, but the model has 40 positions; run wp-tokenize with --max-len 40" \
+    "a validation row too long" -- -m "$model" -o unmade --validation long.tokens rows.tokens
+bert-train -m "$model" -o unmade <&- 2>err
+is $? 1 "a closed stdin"
+is "$(cat err)" "bert-train: standard input is closed" "is named"
+gone "nothing of all that made a model" unmade unmade.state
+
+# ---- a model that is none ----
+broken_copy() { # NAME
+    rm -rf broken
+    cp -R "$model" broken
+}
+broken_copy
+rm broken/config.json
+refused 2 "broken: no config.json; a Hugging Face model folder is expected" "no config.json" -- -m broken -o unmade rows.tokens
+broken_copy
+echo '{"hidden_size": "wide"' >broken/config.json
+is_rc 1 "a config.json that is no JSON" -- bert-train -m broken -o unmade rows.tokens
+like "$(cat err)" '^bert-train: broken/config.json: not valid JSON at byte [0-9]+' "is named"
+broken_copy
+sed -i 's/"hidden_size": 24/"hidden_size": "wide"/' broken/config.json
+is_rc 2 "a hidden_size in words" -- bert-train -m broken -o unmade rows.tokens
+like "$(cat err)" '^bert-train: broken/config.json: hidden_size is "wide"; it has to be a whole number' "is named"
+broken_copy
+sed -i 's/"model_type": "bert"/"model_type": "roberta"/' broken/config.json
+is_rc 2 "another kind of model" -- bert-train -m broken -o unmade rows.tokens
+like "$(cat err)" '^bert-train: broken/config.json: model_type is "roberta"; only "bert" is read' "is named"
+broken_copy
+sed -i 's/"intermediate_size": 40/"intermediate_size": 48/' broken/config.json
+is_rc 1 "a config.json of another model" -- bert-train -m broken -o unmade rows.tokens
+like "$(cat err)" '^bert-train: broken/model.safetensors: .*intermediate.dense.weight is \[40, 24\], expected \[48, 24\]' "is named"
+broken_copy
+head -c 5000 "$model/model.safetensors" >broken/model.safetensors
+is_rc 1 "weights cut short" -- bert-train -m broken -o unmade rows.tokens
+like "$(cat err)" '^bert-train: broken/model.safetensors: ' "are named"
+broken_copy
+rm broken/model.safetensors
+is_rc 2 "no weights" -- bert-train -m broken -o unmade rows.tokens
+like "$(cat err)" '^bert-train: broken: no model.safetensors' "are named"
+broken_copy
+rm broken/vocab.txt
+is_rc 2 "no vocabulary" -- bert-train -m broken -o unmade rows.tokens
+like "$(cat err)" '^bert-train: broken' "is named"
+gone "no model then, either" unmade unmade.state
+
+# ---- from random weights ----
+is_rc 0 "--init tiny" -- bert-train --init tiny --vocab "$model" -o random --max-steps 2 rows.tokens
+like "$(cat random/config.json)" '"hidden_size": 128' "is 128 wide"
+like "$(cat random/config.json)" '"vocab_size": 96' "with the vocabulary's size"
+is "$(cd random && echo *)" \
+    "README.md config.json model.safetensors special_tokens_map.json tokenizer_config.json vocab.txt" "a whole folder"
+wp-tokenize -q -m "$model/vocab.txt" rows.ndjson | bert-train -q --init tiny --vocab "$model/vocab.txt" -o random-2 --max-steps 2
+is $? 0 "from a bare vocab.txt"
+same_bytes random/model.safetensors random-2/model.safetensors "the same weights"
+is_rc 0 "it answers" -- bert-infer -m random-2 rows.ndjson
+done_testing
