@@ -260,12 +260,15 @@ static void infer_stream(struct session *s)
         die_error(&err);
     while ((more = stream_next(&reader, &rows, &err)) > 0) {
         gather_frame(s, &rows, reader.rows - rows.n);
+        if (stream_ready(&reader))
+            continue; /* so that it does not matter where frames end */
         answer(s);
         if (output_flush(&s->out) < 0)
             check_output(s);
     }
+    answer(s);
     if (more < 0)
-        die_error(&err);
+        give_up(s, &err);
     rows_free(&rows);
     stream_close(&reader);
 }

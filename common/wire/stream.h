@@ -43,6 +43,8 @@ int stream_open_lines(struct stream_reader *r, struct lines *l, struct error *er
 /* The next batch into *rows (which is overwritten): 1, or 0 after a correct end frame, or -1. A missing end, a gap or a
  * wrong total is "NAME: stream ended early; an upstream stage failed". */
 int stream_next(struct stream_reader *r, struct rows *rows, struct error *err);
+/* True where stream_next would find something, be it the end of the input, without waiting. */
+bool stream_ready(const struct stream_reader *r);
 void stream_close(struct stream_reader *r);
 
 struct stream_writer {

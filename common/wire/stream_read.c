@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,6 +123,18 @@ int stream_open_lines(struct stream_reader *r, struct lines *l, struct error *er
     *r = (struct stream_reader){.in = l->in, .ahead = {l->data, l->begin, l->end}};
     *l = (struct lines){.in.fd = -1};
     return begin(r, err);
+}
+
+bool stream_ready(const struct stream_reader *r)
+{
+    struct pollfd p = {.fd = r->in.fd, .events = POLLIN};
+    int n;
+    if (r->ahead.begin < r->ahead.end)
+        return true;
+    do
+        n = poll(&p, 1, 0);
+    while (n < 0 && errno == EINTR);
+    return n != 0; /* a failure is stream_next's to tell */
 }
 
 void stream_close(struct stream_reader *r)
