@@ -132,15 +132,16 @@ def write_tokenizer(folder, tokens, max_length):
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
 
 
-def make_rows(config, seed, n, unlabelled=(), longest=60):
-    """Ragged rows: the first has one token, the second as many as there are positions. Low classes are the commoner ones:
+def make_rows(config, seed, n, unlabelled=(), longest=None):
+    """Ragged rows: the first has one token, the second as many as may be, which is as many as there are positions where
+    `longest` is not given. Low classes are the commoner ones:
     with balanced labels the classifier bias' gradient would be a difference of nearly equal sums, all rounding."""
     generator = np.random.default_rng(seed)
     rows = []
     for i in range(n):
-        length = int(generator.integers(2, min(config.max_position_embeddings, longest) + 1))
+        length = int(generator.integers(2, min(config.max_position_embeddings, longest or 60) + 1))
         if i < 2:
-            length = [1, config.max_position_embeddings][i]
+            length = [1, longest or config.max_position_embeddings][i]
         ids = generator.integers(5, config.vocab_size, length)
         types = np.arange(length) * generator.integers(1, config.type_vocab_size + 1) // length
         label = -1 if i in unlabelled else int(generator.integers(config.num_labels, size=3).min())
@@ -310,7 +311,7 @@ def check_trajectory(work):
         big = name.startswith("base")  # shorter rows, and no float32 run beside: minutes are enough
         folder = make_model(work / f"start{seed}", 20 + seed, **settings)
         config = BertConfig.from_pretrained(folder)
-        rows = make_rows(config, 70 + seed, 100, longest=16 if big else 60)  # 13 batches, the last one of four rows
+        rows = make_rows(config, 70 + seed, 100, longest=12 if big else None)  # 13 batches, the last one of four rows
         stream = write_stream(work / "rows", folder, rows)
         if train(folder, stream, work / f"out{seed}", work / "metrics") is None:
             continue
@@ -390,7 +391,8 @@ def trained_folders(work):
                             for i, text in enumerate(SENTENCES)))
     vocabulary = data / "classifier" / "vocab.txt"
     starts = {"classifier": ["-m", data / "classifier"], "encoder": ["-m", data / "encoder"],
-              "sharded": ["-m", data / "sharded"], "init": ["--init", "tiny", "--vocab", vocabulary]}
+              "sharded": ["-m", data / "sharded"], "no-pooler": ["-m", data / "no-pooler"],
+              "init": ["--init", "tiny", "--vocab", vocabulary]}
     for name, start in starts.items():
         out, stream = work / f"trained-{name}", work / "stream"
         source = vocabulary if name == "init" else data / name
