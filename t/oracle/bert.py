@@ -3,8 +3,9 @@
 
     BUILD=build python t/oracle/bert.py [--only TEXT] [logits] [gradients] [trajectory] [folder] [onnx]
 
-Prints TAP; without arguments all parts; with --only the configurations whose names hold the text. The reference is computed in float64 from the same float32 weights, so that what
-is measured is this project's rounding; float32 PyTorch's own distance from it is printed beside. Tolerances:
+Prints TAP; without arguments all parts; with --only the configurations whose names hold the text. The reference is
+computed in float64 from the same float32 weights, so that what is measured is this project's rounding; float32 PyTorch's
+own distance from it is printed beside. Tolerances:
 
     logits      1e-5 for each, absolute
     gradients   |g - g_ref| <= 1e-5 |g_ref| for each tensor; attention key biases, whose true gradient is zero (softmax
