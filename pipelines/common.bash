@@ -63,6 +63,16 @@ is_complete() { # FILE COMMAND-LINE INPUT...
     done
 }
 
+# A command as one would type it: words are quoted where they need it.
+command_line() {
+    local word text=
+    for word; do
+        [[ $word =~ ^[A-Za-z0-9_./:=,@%+-]+$ ]] || word=${word@Q}
+        text+=${text:+ }$word
+    done
+    printf '%s\n' "$text"
+}
+
 # Sets inputs and command from INPUT... -- COMMAND...
 split_stage() {
     inputs=()
@@ -74,32 +84,34 @@ split_stage() {
 }
 
 stage() {
-    local file=$1 rc=0 inputs command
+    local file=$1 rc=0 inputs command line
     split_stage "${@:2}"
-    if is_complete "$file" "${command[*]@Q}" "${inputs[@]}"; then
+    line=$(command_line "${command[@]}")
+    if is_complete "$file" "$line" "${inputs[@]}"; then
         say "$file is there already"
         return 0
     fi
     say "${command[0]} writes $file"
     "${command[@]}" >"$file.part" || rc=$?
     [[ $rc == 0 || $rc == 3 ]] || return $rc
-    printf '%s\n' "${command[*]@Q}" >"$file.command"
+    printf '%s\n' "$line" >"$file.command"
     mv -f -- "$file.part" "$file"
     [[ $rc == 0 ]] || partial=yes
 }
 
 model_stage() {
-    local folder=$1 rc=0 inputs command
+    local folder=$1 rc=0 inputs command line
     split_stage "${@:2}"
-    if is_complete "$folder" "${command[*]@Q}" "${inputs[@]}"; then
+    line=$(command_line "${command[@]}")
+    if is_complete "$folder" "$line" "${inputs[@]}"; then
         say "$folder is there already"
         return 0
     fi
     say "${command[0]} writes $folder"
-    printf '$ %s\n' "${command[*]@Q}" >"$folder.log"
+    printf '$ %s\n' "$line" >"$folder.log"
     { "${command[@]}" 2>&1 >&3 3>&- | tee -a "$folder.log" >&2 3>&-; } 3>&1 || rc=$?
     [[ $rc == 0 || $rc == 3 ]] || return $rc
-    printf '%s\n' "${command[*]@Q}" >"$folder.command"
+    printf '%s\n' "$line" >"$folder.command"
     touch "$folder"
     [[ $rc == 0 ]] || partial=yes
 }
