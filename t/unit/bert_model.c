@@ -179,11 +179,12 @@ static double farthest(const float *got, const struct buf *expected, size_t n)
     return most;
 }
 
+/* The largest |a - b|, of values over 1 by their size. */
 static double apart(const float *a, const float *b, size_t n)
 {
     double most = 0;
     for (size_t i = 0; i < n; i++) {
-        double distance = fabs((double)a[i] - (double)b[i]);
+        double distance = fabs((double)a[i] - (double)b[i]) / fmax(1, fabs(a[i]));
         most = distance <= most ? most : isnan(distance) ? INFINITY : distance;
     }
     return most;
