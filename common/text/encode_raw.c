@@ -112,27 +112,55 @@ static inline uint64_t lower_ascii(uint64_t x)
     return x | ((from_a & ~past_z & UINT64_C(0x8080808080808080)) >> 2);
 }
 
-static inline struct word_key word_key_of(const char *text, uint32_t begin, uint32_t n, size_t len, bool lower)
+/* How many of the 8 bytes, from the first, are ASCII letters and digits. */
+static inline uint32_t word_bytes(uint64_t x)
 {
-    struct word_key key = {0, 0};
+    const uint64_t ones = UINT64_C(0x0101010101010101), high = UINT64_C(0x8080808080808080);
+    uint64_t low7 = x & ~high, folded = low7 | (0x20 * ones);
+    uint64_t letters = (folded + (0x80 - 'a') * ones) & ~(folded + (0x80 - 'z' - 1) * ones);
+    uint64_t digits = (low7 + (0x80 - '0') * ones) & ~(low7 + (0x80 - '9' - 1) * ones);
+    uint64_t others = ~((letters | digits) & ~x) & high;
+
+    return others ? (uint32_t)__builtin_ctzll(others) / 8 : 8;
+}
+
+/* The first n bytes, n <= 8. */
+static inline uint64_t first_bytes(uint64_t x, uint32_t n)
+{
+    return n < 8 ? x & ((UINT64_C(1) << (8 * n)) - 1) : x;
+}
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first byte of a word is the lowest of a number");
+
+/* The word of letters and digits at text[begin..): its length up to 16, and the key if that is no more than
+ * WORD_CACHE_BYTES. */
+static inline uint32_t read_word(const char *text, uint32_t begin, uint32_t end, size_t len, bool lower,
+                                 struct word_key *key)
+{
+    uint64_t low = 0, high = 0;
+    uint32_t n;
 
     if (begin + 16 <= len) {
-        memcpy(&key, text + begin, 16);
-        if (n >= 8)
-            key.high &= (UINT64_C(1) << (8 * (n - 8))) - 1;
-        else {
-            key.low &= (UINT64_C(1) << (8 * n)) - 1;
-            key.high = 0;
-        }
+        memcpy(&low, text + begin, 8);
+        memcpy(&high, text + begin + 8, 8);
     } else {
-        memcpy(&key, text + begin, n);
+        char last[16] = {0};
+        memcpy(last, text + begin, len - begin);
+        memcpy(&low, last, 8);
+        memcpy(&high, last + 8, 8);
     }
+    n = word_bytes(low);
+    if (n == 8)
+        n += word_bytes(high);
+    n = n < end - begin ? n : end - begin;
+    low = first_bytes(low, n);
+    high = n > 8 ? first_bytes(high, n - 8) : 0;
     if (lower) {
-        key.low = lower_ascii(key.low);
-        key.high = lower_ascii(key.high);
+        low = lower_ascii(low);
+        high = lower_ascii(high);
     }
-    key.high |= (uint64_t)n << 56;
-    return key;
+    *key = (struct word_key){low, high | (uint64_t)n << 56};
+    return n;
 }
 
 static size_t match_ascii(const struct tokenizer *t, struct encoder_scratch *s, const char *text, uint32_t begin,
@@ -182,15 +210,11 @@ static void encode_new_word(const struct tokenizer *t, struct encoder_scratch *s
     }
 }
 
-static inline void encode_ascii_word(const struct tokenizer *t, struct encoder_scratch *s, const char *text, uint32_t begin,
-                                     uint32_t end, size_t len, struct encoding *out)
+static inline void encode_cached_word(const struct tokenizer *t, struct encoder_scratch *s, const char *text, uint32_t begin,
+                                      uint32_t end, struct word_key key, struct encoding *out)
 {
-    if (end - begin > WORD_CACHE_BYTES || end - begin > t->max_word_characters) {
-        encode_long_ascii_word(t, s, text, begin, end, out);
-        return;
-    }
-    struct word_key key = word_key_of(text, begin, end - begin, len, t->settings.do_lower_case);
     const struct cached_word *hit = word_cache_slot(&s->cache, key);
+
     if (!word_key_equal(hit->key, key)) {
         encode_new_word(t, s, text, begin, end, key, out);
         return;
@@ -206,6 +230,7 @@ void encode_raw(const struct tokenizer *t, struct encoder_scratch *s, const char
                 size_t len, struct encoding *out)
 {
     const uint8_t *bytes = (const uint8_t *)text;
+    const bool lower = t->settings.do_lower_case;
     uint32_t i = begin;
 
     if (t->normalized.n > 0) {
@@ -224,10 +249,16 @@ void encode_raw(const struct tokenizer *t, struct encoder_scratch *s, const char
             continue;
         }
         if (kind == BYTE_WORD) {
-            while (i < end && t->kinds[bytes[i]] == BYTE_WORD)
-                i++;
+            struct word_key key;
+            i = first + read_word(text, first, end, len, lower, &key);
+            if (i - first > WORD_CACHE_BYTES)
+                while (i < end && t->kinds[bytes[i]] == BYTE_WORD)
+                    i++;
             if (i == end || t->kinds[bytes[i]] != BYTE_OTHER) {
-                encode_ascii_word(t, s, text, first, i, len, out);
+                if (i - first <= t->cached_bytes)
+                    encode_cached_word(t, s, text, first, i, key, out);
+                else
+                    encode_long_ascii_word(t, s, text, first, i, out);
                 continue;
             }
         }

@@ -48,7 +48,7 @@ static void sort_by_byte(struct builder *b, uint32_t begin, uint32_t end, uint32
     struct trie_piece *p = b->pieces;
     uint32_t start[257] = {0};
 
-    if (end - begin < 32) {
+    if (end - begin < 16) {
         for (uint32_t i = begin + 1; i < end; i++) {
             struct trie_piece piece = p[i];
             uint32_t j = i;
@@ -67,21 +67,60 @@ static void sort_by_byte(struct builder *b, uint32_t begin, uint32_t end, uint32
     memcpy(p + begin, b->spare, (end - begin) * sizeof *p);
 }
 
+static inline uint32_t child_of(const struct trie *t, uint32_t node, uint8_t byte)
+{
+    if (node <= TRIE_SUFFIX_ROOT)
+        return t->root_children[node][byte];
+    const struct trie_node *n = &t->nodes[node];
+    if (n->n_children > TRIE_FEW_CHILDREN) {
+        const struct trie_table *table = &t->tables[n->first_child];
+        uint8_t child = table->child[byte];
+        return child > 0 ? table->first_child + child - 1 : TRIE_NONE;
+    }
+    for (uint32_t i = 0; i < n->n_children; i++)
+        if (t->labels[n->first_child + i] == byte)
+            return n->first_child + i;
+    return TRIE_NONE;
+}
+
+static void make_table(struct trie *t, uint32_t node)
+{
+    struct trie_node *n = &t->nodes[node];
+
+    if (node <= TRIE_SUFFIX_ROOT || n->n_children <= TRIE_FEW_CHILDREN)
+        return;
+    if ((t->n_tables & (t->n_tables - 1)) == 0)
+        t->tables = xrealloc_array(t->tables, t->n_tables ? 2 * t->n_tables : 1, sizeof *t->tables);
+    struct trie_table *table = &t->tables[t->n_tables];
+    *table = (struct trie_table){.first_child = n->first_child};
+    for (uint32_t i = 0; i < n->n_children; i++)
+        table->child[t->labels[n->first_child + i]] = (uint8_t)(i + 1);
+    n->first_child = (uint32_t)t->n_tables++;
+}
+
 /* Makes the children of a node from the pieces that pass through it. */
 static void split_node(struct builder *b, uint32_t node)
 {
     struct range r = b->ranges[node];
     uint32_t begin = r.begin;
 
-    for (uint32_t i = r.begin; i < r.end; i++) {
-        if (b->pieces[i].len == r.depth) {
-            struct trie_piece ending = b->pieces[i];
-            b->pieces[i] = b->pieces[begin];
-            b->pieces[begin++] = ending;
-            b->ranges[node].id = ending.id;
-            break;
-        }
+    if (r.end - r.begin == 1 && b->pieces[r.begin].len > r.depth && node > TRIE_SUFFIX_ROOT) { /* most nodes */
+        b->trie->nodes[node].first_child = b->trie->n_nodes;
+        b->trie->nodes[node].n_children = 1;
+        add_node(b, byte_at(&b->pieces[r.begin], r.depth), &(struct range){r.begin, r.end, r.depth + 1, node, -1});
+        return;
     }
+    for (uint32_t i = r.begin; i < r.end; i++) {
+        struct trie_piece ending = b->pieces[i];
+        if (ending.len != r.depth)
+            continue;
+        b->pieces[i] = b->pieces[begin];
+        b->pieces[begin++] = ending;
+        if (ending.id > b->ranges[node].id) /* of equal pieces the last counts */
+            b->ranges[node].id = ending.id;
+    }
+    if (begin == r.end)
+        return;
     sort_by_byte(b, begin, r.end, r.depth);
     b->trie->nodes[node].first_child = b->trie->n_nodes;
     while (begin < r.end) {
@@ -95,22 +134,7 @@ static void split_node(struct builder *b, uint32_t node)
             b->trie->root_children[node][label] = child;
         begin = end;
     }
-}
-
-static inline uint32_t child_of(const struct trie *t, uint32_t node, uint8_t byte)
-{
-    if (node <= TRIE_SUFFIX_ROOT)
-        return t->root_children[node][byte];
-    const struct trie_node *n = &t->nodes[node];
-    const uint8_t *labels = t->labels + n->first_child;
-    if (n->n_children > 8) {
-        const uint8_t *found = memchr(labels, byte, n->n_children);
-        return found ? n->first_child + (uint32_t)(found - labels) : TRIE_NONE;
-    }
-    for (uint32_t i = 0; i < n->n_children; i++)
-        if (labels[i] == byte)
-            return n->first_child + i;
-    return TRIE_NONE;
+    make_table(b->trie, node);
 }
 
 static void add_pops(struct builder *b, const int32_t *ids, size_t n)
@@ -188,6 +212,7 @@ void trie_free(struct trie *t)
     free(t->labels);
     free(t->pops);
     free(t->piece_bytes);
+    free(t->tables);
     *t = (struct trie){0};
 }
 

@@ -6,8 +6,8 @@
  * whatever the vocabulary and the word are.
  *
  * The trie is over bytes: pieces are whole UTF-8 strings, so matches end at character boundaries by themselves. It has two
- * roots, for pieces that begin a word and for those inside one (without their "##"). Children of a node are neighbours, their
- * bytes lie in one array; the roots have a direct table.
+ * roots, for pieces that begin a word and for those inside one (without their "##"). Children of a node are neighbours and
+ * their bytes lie in one array; nodes with more than a few children have a table by byte, the roots a direct one.
  */
 #ifndef TEXT_TRIE_H
 #define TEXT_TRIE_H
@@ -18,11 +18,19 @@
 enum { TRIE_WORD_ROOT = 0, TRIE_SUFFIX_ROOT = 1 };
 #define TRIE_NONE UINT32_MAX
 
+enum { TRIE_FEW_CHILDREN = 3 };
+
 struct trie_node {
     uint32_t first_child;
     uint32_t failure; /* f: a node, or TRIE_NONE: the word cannot be pieced */
     uint32_t pops;    /* F: pops[pops .. pops + n_pops) of the trie */
     uint16_t n_children, n_pops;
+};
+
+/* By byte: which child, counted from 1; 0: none. */
+struct trie_table {
+    uint32_t first_child;
+    uint8_t child[256];
 };
 
 struct trie {
@@ -31,6 +39,8 @@ struct trie {
     int32_t *pops;
     uint32_t *piece_bytes;   /* [n_ids]: length of a piece in the word */
     uint32_t n_nodes;
+    struct trie_table *tables; /* of nodes with more than TRIE_FEW_CHILDREN children: their first_child is an index of it */
+    size_t n_tables;
     uint32_t root_children[2][256];
 };
 
@@ -41,7 +51,7 @@ struct trie_piece {
     int32_t id;
 };
 
-/* Builds it from pieces without duplicates and not empty, n_word that begin words and n_suffix that go on.
+/* Builds it from pieces that are not empty (of equal ones the highest id counts), n_word that begin words and n_suffix that go on.
  * Time: linear in the bytes of the pieces (a radix sort), times the length of a failure chain. */
 void trie_build(struct trie *t, const struct trie_piece *word, size_t n_word, const struct trie_piece *suffix,
                 size_t n_suffix, size_t n_ids);

@@ -212,7 +212,11 @@ static int read_folder(struct vocabulary_parts *p, const char *path, struct erro
 
     if (have_text && read_vocab_txt(p->v, vocab, err) < 0)
         goto out;
-    if (parts_read_tokenizer_json(p, path, !have_text, &have_json, err) < 0)
+    /* tokenizer.json is large. Where vocab.txt is there and tokenizer_config.json gives the settings, it adds nothing; else
+     * it comes first, so that tokenizer_config.json, read once more, overrides it. */
+    if (have_text && parts_read_tokenizer_config(p, path, err) < 0)
+        goto out;
+    if (!p->case_is_known && parts_read_tokenizer_json(p, path, !have_text, &have_json, err) < 0)
         goto out;
     if (!have_text && !have_json) {
         error_set(err, STATUS_USAGE, "%s: neither vocab.txt nor tokenizer.json in this folder", path);

@@ -1,8 +1,10 @@
 /* vocabulary.h - a WordPiece vocabulary and the settings of its tokenizer, read from a Hugging Face folder or a vocab.txt.
  *
  * Read from a folder: vocab.txt, or tokenizer.json where there is no vocab.txt; tokenizer_config.json, special_tokens_map.json,
- * added_tokens.json; model_max_length and config.json's max_position_embeddings. Where files disagree, tokenizer_config.json
- * goes before tokenizer.json's normalizer, as in transformers. Truncation and padding in tokenizer.json are ignored.
+ * added_tokens.json; model_max_length and config.json's max_position_embeddings. The settings are those of
+ * tokenizer_config.json; what it leaves open is taken from tokenizer.json's normalizer, else from BertTokenizer's defaults
+ * (transformers' BertTokenizer asks tokenizer.json for none of them). Beside a vocab.txt and a do_lower_case in
+ * tokenizer_config.json, tokenizer.json is not read at all. Truncation and padding in it are ignored.
  * Other models (BPE, Unigram, WordLevel), normalizers and pre-tokenizers are refused by name. A bare vocab.txt means
  * the settings of BertTokenizer: lower case, CJK spacing, accents stripped with the case.
  *

@@ -332,7 +332,7 @@ int parts_read_tokenizer_config(struct vocabulary_parts *p, const char *folder, 
     if (rc == 0 && f.root) {
         const struct json_node *strip = json_member(&f.doc, f.root, "strip_accents");
         bool value;
-        take_bool(json_member(&f.doc, f.root, "do_lower_case"), &p->v->do_lower_case);
+        p->case_is_known = json_get_bool(json_member(&f.doc, f.root, "do_lower_case"), &p->v->do_lower_case);
         take_bool(json_member(&f.doc, f.root, "tokenize_chinese_chars"), &p->v->tokenize_chinese_chars);
         if (strip)
             p->strip_accents = json_get_bool(strip, &value) ? value : -1;

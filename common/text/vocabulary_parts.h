@@ -13,6 +13,7 @@ struct vocabulary_parts {
     struct added_token flags[SPECIAL_NAMES]; /* their flags, where a file gives them */
     bool given[SPECIAL_NAMES];
     int strip_accents;             /* 0, 1, or -1: as do_lower_case */
+    bool case_is_known;            /* tokenizer_config.json says do_lower_case */
 };
 
 /* Takes a copy of an added token; one of the same text is replaced. id -1: found in the vocabulary, else a new one. */

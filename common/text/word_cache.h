@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { WORD_CACHE_SLOTS = 8192, WORD_CACHE_BYTES = 15, WORD_CACHE_PIECES = 3 };
+enum { WORD_CACHE_SLOTS = 65536, WORD_CACHE_BYTES = 15, WORD_CACHE_PIECES = 3 };
 
 /* A word's bytes, then zeros; the last byte is its length. */
 struct word_key {

@@ -127,6 +127,7 @@ struct tokenizer *tokenizer_new(const struct vocabulary *v, struct error *err)
     t->cls = v->cls;
     t->sep = v->sep;
     t->max_word_characters = v->max_word_characters > 0 ? (size_t)v->max_word_characters : 0;
+    t->cached_bytes = t->max_word_characters < WORD_CACHE_BYTES ? (uint32_t)t->max_word_characters : WORD_CACHE_BYTES;
     build_trie(t, v);
     build_tables(t);
     build_matchers(t, v);
