@@ -1,7 +1,7 @@
 /* sst2-score - how good are these predictions, and is one set of them better than another?
  *
- * Reads rows with a gold label and a prediction (bert-infer's output), prints scores with intervals. It judges only what
- * stands in its input: it runs no model, and an interval says nothing about training with another seed.
+ * Reads rows with a gold label and a prediction (bert-infer's output), prints scores with intervals. It judges only
+ * what stands in its input: it runs no model, and an interval says nothing about training with another seed.
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -29,7 +29,8 @@ static int parse(struct options *o, int argc, char **argv)
          .help = "the member of each row that is judged: the model's prediction or the teacher's answer"},
         {'\0', "labels", CLI_STRING, &o->labels, "NAMES", .no_default = true,
          .help = "label names in class order, separated by commas; default: as the rows name them"},
-        {'\0', "level", CLI_DOUBLE, &o->level, "X", .min = 0.5, .max = 0.9999, .help = "confidence level of the intervals"},
+        {'\0', "level", CLI_DOUBLE, &o->level, "X", .min = 0.5, .max = 0.9999,
+         .help = "confidence level of the intervals"},
         {'\0', "draws", CLI_LONG, &o->draws, "N", .min = 100, .max = 1e7, .help = "bootstrap draws"},
         {'\0', "seed", CLI_UINT64, &o->seed, "N", .help = "seed of the draws"},
         {'\0', "keep-going", CLI_FLAG, &o->keep_going, .help = "skip malformed rows; the exit status is then 3"},
@@ -58,7 +59,8 @@ static void read_or_die(struct predictions *p, const char *path, const struct op
     if (predictions_read(p, path, o->labels, &options, &err) < 0)
         die_error(&err);
     if (p->n_probs && !p->has_probs)
-        warn("%s: %zu of %zu rows have no probs; NLL, Brier and ECE are not computed", p->name, p->n - p->n_probs, p->n);
+        warn("%s: %zu of %zu rows have no probs; NLL, Brier and ECE are not computed", p->name, p->n - p->n_probs,
+             p->n);
 }
 
 static void evaluate(struct evaluation *e, const struct predictions *p, const struct bootstrap *bootstrap)

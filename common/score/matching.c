@@ -33,7 +33,8 @@ static int leave_out(struct predictions *p, uint64_t rows, const struct predicti
 }
 
 /* Sorted by idx and without repetitions into keys[*n]; freed by the caller, NULL on an error. */
-static struct key *unique_keys(struct predictions *p, size_t *n, const struct prediction_options *options, struct error *err)
+static struct key *unique_keys(struct predictions *p, size_t *n, const struct prediction_options *options,
+                               struct error *err)
 {
     struct key *keys = xmalloc_array(p->n, sizeof *keys);
     for (size_t i = 0; i < p->n; i++)
@@ -117,8 +118,8 @@ static int match_by_order(struct predictions *a, struct predictions *b, struct p
 {
     if (a->n != b->n)
         return error_set(err, STATUS_FAILURE,
-                         "%s has %zu labelled rows and %s has %zu; rows without idx are matched by order", a->name, a->n,
-                         b->name, b->n);
+                         "%s has %zu labelled rows and %s has %zu; rows without idx are matched by order", a->name,
+                         a->n, b->name, b->n);
     for (size_t i = 0; i < a->n; i++)
         pairing->rows_a[i] = pairing->rows_b[i] = i;
     pairing->n = a->n;
@@ -188,7 +189,8 @@ static int share_names(struct predictions *a, struct predictions *b, struct erro
     size_t k = a->k > b->k ? a->k : b->k;
     struct predictions *narrow = a->k < k ? a : b, *wide = narrow == a ? b : a;
     if (narrow->k < k && narrow->width)
-        return error_set(err, STATUS_FAILURE, "%s has %zu classes and %s has %zu", narrow->name, narrow->k, wide->name, k);
+        return error_set(err, STATUS_FAILURE, "%s has %zu classes and %s has %zu", narrow->name, narrow->k, wide->name,
+                         k);
     narrow->names = xrealloc_array(narrow->names, k, sizeof *narrow->names);
     for (; narrow->k < k; narrow->k++)
         narrow->names[narrow->k] = xstrdup(wide->names[narrow->k]);
@@ -198,8 +200,8 @@ static int share_names(struct predictions *a, struct predictions *b, struct erro
             continue;
         char **unknown = is_number(*name_a, class) ? name_a : is_number(*name_b, class) ? name_b : NULL;
         if (!unknown)
-            return error_set(err, STATUS_FAILURE, "label %zu is named '%s' in %s and '%s' in %s", class, *name_a, a->name,
-                             *name_b, b->name);
+            return error_set(err, STATUS_FAILURE, "label %zu is named '%s' in %s and '%s' in %s", class, *name_a,
+                             a->name, *name_b, b->name);
         free(*unknown);
         *unknown = xstrdup(unknown == name_a ? *name_b : *name_a);
     }
@@ -210,7 +212,8 @@ static int check_idx(const struct predictions *p, struct error *err)
 {
     if (p->has_idx || p->n_idx == 0)
         return 0;
-    return error_set(err, STATUS_FAILURE, "%s: some rows have an idx and some have none; they cannot be matched", p->name);
+    return error_set(err, STATUS_FAILURE, "%s: some rows have an idx and some have none; they cannot be matched",
+                     p->name);
 }
 
 int predictions_match(struct predictions *a, struct predictions *b, const struct prediction_options *options,
@@ -221,7 +224,8 @@ int predictions_match(struct predictions *a, struct predictions *b, const struct
     size_t most = a->n > b->n ? a->n : b->n;
     struct pairing pairing = {.rows_a = xmalloc_array(most, sizeof *pairing.rows_a),
                               .rows_b = xmalloc_array(most, sizeof *pairing.rows_b)};
-    int rc = a->has_idx && b->has_idx ? match_by_idx(a, b, &pairing, options, err) : match_by_order(a, b, &pairing, err);
+    int rc =
+        a->has_idx && b->has_idx ? match_by_idx(a, b, &pairing, options, err) : match_by_order(a, b, &pairing, err);
     if (rc == 0)
         rc = check_gold(a, b, &pairing, options, err);
     if (rc == 0) {

@@ -163,7 +163,8 @@ double probs_ece(const int32_t *gold, const int32_t *pred, const double *probs, 
     return error;
 }
 
-void score_compute(struct score *score, const int32_t *gold, const int32_t *pred, const double *probs, size_t n, size_t k)
+void score_compute(struct score *score, const int32_t *gold, const int32_t *pred, const double *probs, size_t n,
+                   size_t k)
 {
     uint64_t *counts = xmalloc_array(k * k, sizeof *counts);
     confusion_count(gold, pred, n, k, counts);

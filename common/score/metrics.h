@@ -1,11 +1,11 @@
 /* metrics.h - how good predictions are, as plain functions over arrays. No input, no output, no randomness.
  *
- * n rows, k classes 0..k-1; gold[n] and pred[n] hold classes; probs[n][k] holds each row's probabilities, row after row.
- * n and k are at least 1. Results that are undefined (a precision where nothing was predicted) are NAN, and the caller
- * shows them as such; every other result is finite.
+ * n rows, k classes 0..k-1; gold[n] and pred[n] hold classes; probs[n][k] holds each row's probabilities, row after
+ * row. n and k are at least 1. Results that are undefined (a precision where nothing was predicted) are NAN, and the
+ * caller shows them as such; every other result is finite.
  *
- * The confusion matrix counts[k][k] has the gold label as row and the predicted label as column. Everything that depends
- * on counts alone is computed from it, so that the bootstrap can hand in drawn matrices.
+ * The confusion matrix counts[k][k] has the gold label as row and the predicted label as column. Everything that
+ * depends on counts alone is computed from it, so that the bootstrap can hand in drawn matrices.
  *
  *     uint64_t counts[4];
  *     confusion_count(gold, pred, n, 2, counts);
@@ -46,15 +46,15 @@ double confusion_macro_f1(const uint64_t *counts, size_t k);
  * as one. */
 double confusion_mcc(const uint64_t *counts, size_t k);
 
-/* -ln of the probability that a row gives its gold label. A probability of 0 counts as 2^-149, the smallest number above 0
- * that a float holds, which is 103.28; it would be infinite otherwise. */
+/* -ln of the probability that a row gives its gold label. A probability of 0 counts as 2^-149, the smallest number
+ * above 0 that a float holds, which is 103.28; it would be infinite otherwise. */
 double row_nll(int32_t gold, const double *row_probs);
 
 /* The mean of row_nll: cross-entropy in nats. Shannon (1948); Good, "Rational decisions" (1952). */
 double probs_nll(const int32_t *gold, const double *probs, size_t n, size_t k);
 
-/* Mean over rows of sum over classes of (probability - [class is gold])^2: Brier, "Verification of forecasts expressed in
- * terms of probability", Monthly Weather Review 78 (1950). 0..2; for two classes twice the one-sided form that some
+/* Mean over rows of sum over classes of (probability - [class is gold])^2: Brier, "Verification of forecasts expressed
+ * in terms of probability", Monthly Weather Review 78 (1950). 0..2; for two classes twice the one-sided form that some
  * libraries print. */
 double probs_brier(const int32_t *gold, const double *probs, size_t n, size_t k);
 
@@ -63,15 +63,16 @@ enum { ECE_BINS = 15 };
 /* Expected calibration error of the predicted label: rows sorted by the probability of their predicted label, cut into
  * `bins` bins of equal mass (row i of n falls into bin floor(i * bins / n)), and the sum over bins of
  *     rows in the bin / n * |share of right rows - mean probability|.
- * Naeini, Cooper, Hauskrecht (AAAI 2015); Guo et al. (ICML 2017) with 15 bins of equal width; equal mass as in Nguyen and
- * O'Connor (EMNLP 2015), because most probabilities of a fine-tuned classifier lie near 1. Rows of equal probability
- * share their mean of right rows, so that the result does not depend on the order of the input. 0..1. */
+ * Naeini, Cooper, Hauskrecht (AAAI 2015); Guo et al. (ICML 2017) with 15 bins of equal width; equal mass as in Nguyen
+ * and O'Connor (EMNLP 2015), because most probabilities of a fine-tuned classifier lie near 1. Rows of equal
+ * probability share their mean of right rows, so that the result does not depend on the order of the input. 0..1. */
 double probs_ece(const int32_t *gold, const int32_t *pred, const double *probs, size_t n, size_t k, size_t bins);
 
 /* All of it at once. probs may be NULL: then nll, brier and ece are NAN. */
 struct score {
     double accuracy, macro_f1, mcc, nll, brier, ece;
 };
-void score_compute(struct score *score, const int32_t *gold, const int32_t *pred, const double *probs, size_t n, size_t k);
+void score_compute(struct score *score, const int32_t *gold, const int32_t *pred, const double *probs, size_t n,
+                   size_t k);
 
 #endif

@@ -1,4 +1,4 @@
-/* predictions.c - from NDJSON lines to arrays of labels and probabilities. What two files owe each other is matching.c's. */
+/* predictions.c - from NDJSON lines to arrays of labels and probabilities. Two files are put together in matching.c. */
 #include "score/predictions.h"
 
 #include <inttypes.h>
@@ -66,8 +66,8 @@ static int class_check(struct reader *r, const char *member, long long class, st
         return error_set(err, STATUS_FAILURE, "%s is %lld; at most %d classes are scored", member, class,
                          PREDICTIONS_MAX_CLASSES);
     if (r->p->width && (size_t)class >= r->p->width)
-        return error_set(err, STATUS_FAILURE, "%s is %lld, but %s.probs has %zu members", member, class, r->options->member,
-                         r->p->width);
+        return error_set(err, STATUS_FAILURE, "%s is %lld, but %s.probs has %zu members", member, class,
+                         r->options->member, r->p->width);
     names_grow(r, (size_t)class + 1);
     return 0;
 }
@@ -85,8 +85,10 @@ static int class_name(struct reader *r, long long class, const struct json_node 
     if (json_is(text, *name))
         return 0;
     if (r->names_fixed)
-        return error_set(err, STATUS_USAGE, "label %lld is named '%s' here and '%s' by --labels", class, text->text, *name);
-    return error_set(err, STATUS_FAILURE, "label %lld is named '%s' here and '%s' in earlier rows", class, text->text, *name);
+        return error_set(err, STATUS_USAGE, "label %lld is named '%s' here and '%s' by --labels", class, text->text,
+                         *name);
+    return error_set(err, STATUS_FAILURE, "label %lld is named '%s' here and '%s' in earlier rows", class, text->text,
+                     *name);
 }
 
 /* Classes that only a malformed row named are none. */
@@ -113,7 +115,8 @@ static int parse_gold(struct reader *r, const struct json_node *root, struct row
 {
     const struct json_node *label = json_member(&r->doc, root, "label");
     if (!label || label->type == JSON_NULL)
-        return error_set(err, STATUS_FAILURE, "no gold label: add \"label\" to the rows before bert-infer (sst2-dump does)");
+        return error_set(err, STATUS_FAILURE,
+                         "no gold label: add \"label\" to the rows before bert-infer (sst2-dump does)");
     if (!json_get_long(label, &row->gold) || row->gold < -1)
         return error_set(err, STATUS_FAILURE, "label is no class number (0, 1, ..., or -1 where it is unknown)");
     if (row->gold == -1)
@@ -152,11 +155,14 @@ static int check_probs(struct reader *r, const struct row *row, struct error *er
         return error_set(err, STATUS_FAILURE, "%s.probs has %zu members; at most %d classes are scored", member, width,
                          PREDICTIONS_MAX_CLASSES);
     if (p->width && width != p->width)
-        return error_set(err, STATUS_FAILURE, "%s.probs has %zu members, and %zu in earlier rows", member, width, p->width);
+        return error_set(err, STATUS_FAILURE, "%s.probs has %zu members, and %zu in earlier rows", member, width,
+                         p->width);
     if (r->names_fixed && width != p->k)
-        return error_set(err, STATUS_USAGE, "%s.probs has %zu members, but --labels has %zu names", member, width, p->k);
+        return error_set(err, STATUS_USAGE, "%s.probs has %zu members, but --labels has %zu names", member, width,
+                         p->k);
     if (p->k > width)
-        return error_set(err, STATUS_FAILURE, "%s.probs has %zu members, but there is a label %zu", member, width, p->k - 1);
+        return error_set(err, STATUS_FAILURE, "%s.probs has %zu members, but there is a label %zu", member, width,
+                         p->k - 1);
     if (parse_probs(r, row->probs, err) < 0)
         return -1;
     p->width = width;
@@ -172,8 +178,9 @@ static int parse_prediction(struct reader *r, const struct json_node *root, stru
         return 0;
     if (!pred)
         return error_set(err, STATUS_FAILURE, "no member \"%s\"; %s", member,
-                         json_member(&r->doc, root, "teacher") ? "run bert-infer first, or score the teacher with --member teacher"
-                                                               : "run bert-infer first");
+                         json_member(&r->doc, root, "teacher")
+                             ? "run bert-infer first, or score the teacher with --member teacher"
+                             : "run bert-infer first");
     if (pred->type != JSON_OBJECT)
         return error_set(err, STATUS_FAILURE, "%s is %s, not an object", member, json_type_name(pred->type));
     const struct json_node *status = json_member(&r->doc, pred, "status");
@@ -266,7 +273,8 @@ static int check_format(struct reader *r, struct error *err)
     if (len == 8 && memcmp(data + 4, "\0\0\0\0", 4) == 0)
         return error_set(err, STATUS_FAILURE, "%s: looks like a token stream or a model; run bert-infer first", name);
     if (len > 0 && !strchr("{ \t\r\n[", data[0]))
-        return error_set(err, STATUS_FAILURE, "%s: no NDJSON; predictions are what bert-infer writes for NDJSON rows", name);
+        return error_set(err, STATUS_FAILURE, "%s: no NDJSON; predictions are what bert-infer writes for NDJSON rows",
+                         name);
     return 0;
 }
 
@@ -305,8 +313,8 @@ static int check_not_empty(const struct predictions *p, struct error *err)
     return error_set(err, STATUS_FAILURE, "%s: no rows; an upstream stage may have failed", p->name);
 }
 
-int predictions_read(struct predictions *p, const char *path, const char *labels, const struct prediction_options *options,
-                     struct error *err)
+int predictions_read(struct predictions *p, const char *path, const char *labels,
+                     const struct prediction_options *options, struct error *err)
 {
     struct reader r = {.p = p, .options = options};
     *p = (struct predictions){0};

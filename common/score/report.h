@@ -1,4 +1,4 @@
-/* report.h - what sst2-score prints: the scores of one file or of two, computed, and written for people or for programs. */
+/* report.h - what sst2-score prints: the scores of one file or of two, for people and for programs. */
 #ifndef SCORE_REPORT_H
 #define SCORE_REPORT_H
 

@@ -94,7 +94,8 @@ static void add_rows_line(struct buf *out, const struct predictions *p)
     buf_addch(out, '\n');
 }
 
-static void add_metric(struct buf *out, const char *name, double value, const struct interval *interval, const char *note)
+static void add_metric(struct buf *out, const char *name, double value, const struct interval *interval,
+                       const char *note)
 {
     buf_addf(out, "%-10s", name);
     add_number(out, 9, value);

@@ -1,4 +1,5 @@
-/* score.c - the formulas of common/score against values worked out by hand, and its draws against exact distributions. */
+/* score.c - the formulas of common/score against values worked out by hand, and its draws against exact distributions.
+ */
 #include <math.h>
 #include <stdlib.h>
 
@@ -130,7 +131,8 @@ static void test_draws(void)
     is_long((long long)binomial_draw(&rng, 10, 0), 0, "Binomial(n, 0)");
     is_long((long long)binomial_draw(&rng, 10, 1), 10, "Binomial(n, 1)");
     is_long((long long)binomial_draw(&rng, 0, 0.5), 0, "Binomial(0, p)");
-    /* Kolmogorov: above 1.95 / sqrt(draws) with probability 0.001; the seed is fixed, so this passes or fails for good */
+    /* Kolmogorov: above 1.95 / sqrt(draws) with probability 0.001; the seed is fixed, so this passes or fails for good
+     */
     near(distance_from_binomial(10, 0.3, 100000), 0, 1.95 / sqrt(1e5), "Binomial(10, 0.3)");
     near(distance_from_binomial(1, 0.999, 100000), 0, 1.95 / sqrt(1e5), "Binomial(1, 0.999)");
     near(distance_from_binomial(872, 0.92, 100000), 0, 1.95 / sqrt(1e5), "Binomial(872, 0.92)");
