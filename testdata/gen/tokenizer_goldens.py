@@ -91,7 +91,7 @@ def main():
     sources = [json.dumps({"sentence": s}) for s in rows]
     write(out / "sentences.ndjson", sources)
     texts = mini_sentences("validation.tsv")[:60]
-    pairs = [(a, " ".join(b.split()[:k])) for k, (a, b) in enumerate(zip(texts, reversed(texts)))]
+    pairs = [(a, " ".join(b.split()[:k + 1])) for k, (a, b) in enumerate(zip(texts, reversed(texts)))]
     write(out / "pairs.ndjson", [json.dumps({"sentence": a, "second": b}) for a, b in pairs])
     with tempfile.TemporaryDirectory() as folder:
         write(pathlib.Path(folder) / "vocab.txt", vocabulary())
