@@ -1,5 +1,6 @@
-/* bert_model.c - the whole network against what transformers computes with the same weights (testdata/bert, goldens in float64),
- * its way back against finite differences, and what must not change a result: the batch, the way of loading, training mode.
+/* bert_model.c - the whole network against what transformers computes with the same weights (testdata/bert, goldens in
+ * float64), its way back against finite differences, and what must not change a result: the batch, the way of loading,
+ * training mode.
  */
 #include "bert/model.h"
 
@@ -192,7 +193,8 @@ static double apart(const float *a, const float *b, size_t n)
 
 static double outcomes_apart(const struct outcome *a, const struct outcome *b)
 {
-    return fmax(apart(a->first, b->first, GOLDEN_ROWS * a->hidden), apart(a->logits, b->logits, GOLDEN_ROWS * a->classes));
+    return fmax(apart(a->first, b->first, GOLDEN_ROWS * a->hidden),
+                apart(a->logits, b->logits, GOLDEN_ROWS * a->classes));
 }
 
 static void check_golden(const struct outcome *o, const struct golden *g, const char *name)
@@ -208,7 +210,8 @@ static void check_golden(const struct outcome *o, const struct golden *g, const 
 static void check_invariance(const struct model *m, const struct golden *g, const struct outcome *expected,
                              const char *name)
 {
-    static const uint64_t backwards[GOLDEN_ROWS] = {7, 6, 5, 4, 3, 2, 1, 0}, mixed[GOLDEN_ROWS] = {5, 0, 7, 2, 6, 1, 3, 4};
+    static const uint64_t backwards[GOLDEN_ROWS] = {7, 6, 5, 4, 3, 2, 1, 0},
+                          mixed[GOLDEN_ROWS] = {5, 0, 7, 2, 6, 1, 3, 4};
     struct outcome o;
     outcome_init(&o, m);
     forward(&o, m, &g->rows, in_order, GOLDEN_ROWS, 1, false);
@@ -234,7 +237,8 @@ struct pass {
     float d_logits[GOLDEN_ROWS * 4];
 };
 
-static void pass_init(struct pass *p, const struct model *m, const struct rows *rows, const struct model_dropout *dropout)
+static void pass_init(struct pass *p, const struct model *m, const struct rows *rows,
+                      const struct model_dropout *dropout)
 {
     struct error err = {0};
     *p = (struct pass){.m = m, .rows = rows, .dropout = dropout};
@@ -289,8 +293,10 @@ static void check_norms(const struct model *m, const float *gradients, const str
     near(largest_key, 0, 1e-7, "%s: gradients of key biases, which are zero in truth", name);
 }
 
-/* A step along each parameter's own gradient, so long that it should change the loss by 2e-4, does change it by that. */
-static void check_directions(struct model *m, const struct rows *rows, const struct model_dropout *dropout, const char *name)
+/* A step along each parameter's own gradient, so long that it should change the loss by 2e-4, does change it by that.
+ */
+static void check_directions(struct model *m, const struct rows *rows, const struct model_dropout *dropout,
+                             const char *name)
 {
     struct pass p;
     float *gradients = xaligned(m->parameters.slab_size * sizeof *gradients);
@@ -379,7 +385,8 @@ static void check_folder(const char *name, bool has_classifier)
         outcome_free(&o);
         model_free(&mapped);
     } else if (!has_classifier) {
-        ok(model_map(&mapped, folder, &err) == -1 && err.status == STATUS_USAGE && strstr(err.text, "bert-train -m") != NULL,
+        ok(model_map(&mapped, folder, &err) == -1 && err.status == STATUS_USAGE &&
+               strstr(err.text, "bert-train -m") != NULL,
            "%s: no classifier to map, with the cure: %s", name, err.text);
     }
     check_training(&loaded, &g, name);
@@ -392,8 +399,8 @@ done:
 
 /* ---- dropout, types, heads, initialisation ---- */
 
-static void logits_with(const struct model *m, const struct rows *rows, const struct model_dropout *dropout, size_t at_once,
-                        float *logits)
+static void logits_with(const struct model *m, const struct rows *rows, const struct model_dropout *dropout,
+                        size_t at_once, float *logits)
 {
     struct activations a;
     struct batch b = {0};
@@ -432,7 +439,9 @@ static void test_dropout(void)
         struct model_dropout one = {kind == 0 ? 0.3 : 0, kind == 1 ? 0.3 : 0, kind == 2 ? 0.3 : 0, 5};
         logits_with(&m, &g.rows, &one, GOLDEN_ROWS, b);
         ok(apart(none, b, N) > 1e-4, "dropout of %s alone",
-           kind == 0 ? "hidden states" : kind == 1 ? "attention" : "the classifier");
+           kind == 0   ? "hidden states"
+           : kind == 1 ? "attention"
+                       : "the classifier");
     }
     struct model_dropout zero = {0, 0, 0, 5};
     logits_with(&m, &g.rows, &zero, GOLDEN_ROWS, b);
@@ -482,7 +491,8 @@ static void test_heads(void)
     const struct parameter *p = parameters_find(&m.parameters, "classifier.weight");
     is_long((long long)p->rows, 2, "of two rows");
     const float *value = m.parameters.slab + p->offset, *other = again.parameters.slab + p->offset;
-    ok(norm_of(value, p->size) > 0 && memcmp(value, other, p->size * sizeof *value) == 0, "the same from the same seed");
+    ok(norm_of(value, p->size) > 0 && memcmp(value, other, p->size * sizeof *value) == 0,
+       "the same from the same seed");
     model_free(&again);
     ok(load(&again, folder, 2, 2, &fresh, &err) == 0 &&
            memcmp(value, again.parameters.slab + p->offset, p->size * sizeof *value) != 0,
@@ -564,8 +574,9 @@ static void test_check_rows(void)
     one_row(&rows, 2, 5, 0);
     one_row(&rows, 2, 5, 0);
     one_row(&rows, 2, 5, 2);
-    refuse(&m, &rows, "row 3: token type 2, but the model knows 2 types; it was not made for pairs, so run wp-tokenize "
-                      "without --pair");
+    refuse(&m, &rows,
+           "row 3: token type 2, but the model knows 2 types; it was not made for pairs, so run wp-tokenize "
+           "without --pair");
     rows_free(&rows);
     model_free(&m);
     free(folder);
@@ -576,9 +587,9 @@ int main(void)
     static const struct {
         const char *name;
         bool has_classifier;
-    } folders[] = {{"classifier", true}, {"encoder", false}, {"pretraining", false}, {"gamma", true},
-                   {"f16", true}, {"bf16", true}, {"sharded", true}, {"gelu_new", true}, {"relu", true},
-                   {"no-pooler", false}};
+    } folders[] = {{"classifier", true}, {"encoder", false},  {"pretraining", false}, {"gamma", true},
+                   {"f16", true},        {"bf16", true},      {"sharded", true},      {"gelu_new", true},
+                   {"relu", true},       {"no-pooler", false}};
     struct error err = {0};
     if (nn_cpu(&nn, 1, &err) < 0)
         bail_out("nn_cpu", err.text);

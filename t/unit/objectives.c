@@ -1,5 +1,5 @@
-/* objectives.c - the terms of --objective: formulas and gradients against finite differences, what a step divides by, the
- * teacher's calibration against cases computed by hand, and what the parser refuses.
+/* objectives.c - the terms of --objective: formulas and gradients against finite differences, what a step divides by,
+ * the teacher's calibration against cases computed by hand, and what the parser refuses.
  */
 #include "bert/objectives/objective.h"
 
@@ -172,7 +172,8 @@ static void test_counts(void)
         add_row(&rows, i == 2 || i == 5 ? -1 : i % 2, i >= 4 ? -1 : 1, -1);
     for (size_t i = 0; i < ROWS * 2; i++)
         logits[i] = (float)cos(0.9 * (double)i);
-    ok(objectives_parse(&o, "label=0.7,soft=0.3", &err) == 0 && objectives_prepare(&o, &rows, 2, &err) == 0, "two terms");
+    ok(objectives_parse(&o, "label=0.7,soft=0.3", &err) == 0 && objectives_prepare(&o, &rows, 2, &err) == 0,
+       "two terms");
     objectives_count(&o, &rows, which, ROWS, counts);
     ok(counts[0] == 5 && counts[1] == 4, "each with its own number of rows");
     struct objective_batch all = {&rows, which, ROWS, 2, logits, whole};
@@ -222,27 +223,32 @@ static void test_prepare(void)
     struct rows rows = {0};
     add_row(&rows, 0, 0, -1);
     add_row(&rows, 2, 1, -1);
-    prepare_refuses("label", &rows, 2, "row 2: label 2, but there are 2 classes (0 to 1); name all of them in wp-tokenize "
-                                       "--labels");
+    prepare_refuses("label", &rows, 2,
+                    "row 2: label 2, but there are 2 classes (0 to 1); name all of them in wp-tokenize "
+                    "--labels");
     add_row(&rows, -1, 0, -1);
-    prepare_refuses("soft=1,label=1", &rows, 2, "no row has a gold label (0, 1, ...), which the objective term 'label' "
-                                                "needs; label some rows, or leave the term out of --objective");
+    prepare_refuses("soft=1,label=1", &rows, 2,
+                    "no row has a gold label (0, 1, ...), which the objective term 'label' "
+                    "needs; label some rows, or leave the term out of --objective");
     add_row(&rows, 1, -1, -1);
-    prepare_refuses("label,soft", &rows, 2, "no row has a teacher's answer, which the objective term 'soft' needs; run "
-                                            "groq-reason before wp-tokenize, or leave the term out of --objective");
+    prepare_refuses("label,soft", &rows, 2,
+                    "no row has a teacher's answer, which the objective term 'soft' needs; run "
+                    "groq-reason before wp-tokenize, or leave the term out of --objective");
     add_row(&rows, -1, 0, -1);
     add_row(&rows, -1, -1, -1);
     add_row(&rows, -1, 3, -1);
-    prepare_refuses("soft", &rows, 3, "row 3: teacher_label 3, but there are 3 classes (0 to 2); name all of them in "
-                                      "wp-tokenize --labels");
+    prepare_refuses("soft", &rows, 3,
+                    "row 3: teacher_label 3, but there are 3 classes (0 to 2); name all of them in "
+                    "wp-tokenize --labels");
     add_probs(&rows, 0, 0, 2, NULL);
     add_probs(&rows, 0, 0, 2, negative);
     prepare_refuses("soft", &rows, 2, "row 2: teacher_probs are no probabilities: one is -0.5");
     add_probs(&rows, 0, 0, 2, much);
     prepare_refuses("soft", &rows, 2, "row 1: teacher_probs are no probabilities: they add up to 1.1");
     add_probs(&rows, 0, 0, 3, three);
-    prepare_refuses("soft", &rows, 2, "teacher_probs has 3 classes, but there are 2; name all of them in wp-tokenize "
-                                      "--labels");
+    prepare_refuses("soft", &rows, 2,
+                    "teacher_probs has 3 classes, but there are 2; name all of them in wp-tokenize "
+                    "--labels");
 }
 
 /* ---- the teacher's probability ---- */
@@ -265,7 +271,8 @@ static void test_few_gold_rows(void)
         add_row(&rows, -1, 1, 0.2);
     add_row(&rows, 1, -1, -1);
     estimate(&t, &rows, 2);
-    ok(!t.calibrated && t.rows_with == 79 && t.rows_with_gold == 49 && t.rows_agreeing == 42, "49 gold rows are too few");
+    ok(!t.calibrated && t.rows_with == 79 && t.rows_with_gold == 49 && t.rows_agreeing == 42,
+       "49 gold rows are too few");
     near(t.probabilities[2 * 1], 0.75, 0, "one vote of one: 0.75 for the teacher's label");
     near(t.probabilities[2 * 1 + 1], 0.25, 0, "the rest for the other");
     near(t.probabilities[2 * 60 + 1], 0.75, 0, "also without a gold label");
@@ -314,8 +321,8 @@ static void test_calibration(void)
     static const double without[] = {9.0 / 18, 13.0 / 18, 17.0 / 18}; /* 16 rows are left, 8, 12 and 16 right */
     for (size_t level = 0; level < 3; level++) {
         size_t row = 20 * level + 3;
-        near(t.probabilities[2 * row + (size_t)label[row]], without[level], 1e-15, "third %zu without the row's own fold",
-             level);
+        near(t.probabilities[2 * row + (size_t)label[row]], without[level], 1e-15,
+             "third %zu without the row's own fold", level);
         near(t.probabilities[2 * row + 1 - (size_t)label[row]], 1 - without[level], 1e-15, "and the other class");
     }
     near(t.probabilities[2 * 60 + 1], 16.0 / 22, 1e-15, "a row without gold label uses all folds");

@@ -1,5 +1,5 @@
-/* trainer.c - training runs on a tiny network: the schedule, AdamW against a computation in double, and what a run must not depend
- * on (batches, accumulation, threads, frames) and must depend on (seed, order, epochs). The records are read back.
+/* trainer.c - training runs on a tiny network: what they must not depend on (batches, accumulation, threads, frames)
+ * and what they must (seed, order, epochs), when what happens, and the records, read back.
  */
 #include "bert/trainer.h"
 
@@ -14,8 +14,6 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "bert/evaluate.h"
-#include "bert/optimiser.h"
-#include "bert/schedule.h"
 #include "bert/spool.h"
 #include "bert_folder.h"
 #include "wire/json.h"
@@ -28,23 +26,6 @@ _Noreturn static void bail_out(const char *what, const char *why)
 {
     printf("Bail out! %s: %s\n", what, why);
     exit(1);
-}
-
-/* ---- the schedule ---- */
-
-static void test_schedule(void)
-{
-    near(schedule_linear(2, 0, 0, 4), 2, 0, "without warm-up step 0 has the whole rate");
-    near(schedule_linear(2, 1, 0, 4), 1.5, 0, "then it falls: x (N - s) / N");
-    near(schedule_linear(2, 3, 0, 4), 0.5, 0, "the last step has rate / N");
-    near(schedule_linear(2, 4, 0, 4), 0, 0, "after it, nothing");
-    near(schedule_linear(1, 0, 4, 10), 0, 0, "warm-up begins at 0");
-    near(schedule_linear(1, 1, 4, 10), 0.25, 0, "rises by s / w");
-    near(schedule_linear(1, 3, 4, 10), 0.75, 0, "below the whole rate until w");
-    near(schedule_linear(1, 4, 4, 10), 1, 0, "has it at w");
-    near(schedule_linear(1, 7, 4, 10), 0.5, 0, "and falls by (N - s) / (N - w)");
-    near(schedule_linear(1, 9, 10, 10), 0.9, 0, "nothing but warm-up");
-    near(schedule_linear(1, 9, 20, 10), 0.45, 0, "warm-up longer than the run");
 }
 
 /* ---- a tiny network and its rows ---- */
@@ -62,7 +43,8 @@ static void tiny_config(struct bert_config *config, double dropout)
     config->hidden_dropout_prob = config->attention_probs_dropout_prob = dropout;
 }
 
-/* n rows of 2 to 9 tokens; the label can be learnt: it is whether token 7 is there. Every fifth has no label where `gaps`. */
+/* n rows of 2 to 9 tokens; the label can be learnt: it is whether token 7 is there. Every fifth has no label where
+ * `gaps`. */
 static void make_rows(struct rows *rows, size_t n, bool gaps)
 {
     struct rng rng;
@@ -87,71 +69,6 @@ static void make_rows(struct rows *rows, size_t n, bool gaps)
         buf_add(&teacher->values, &said, sizeof said);
         rows->n++;
     }
-}
-
-/* ---- AdamW ---- */
-
-/* One parameter's steps in double, as torch.optim.AdamW's documentation has it. */
-struct reference {
-    double value, first, second, decay;
-};
-
-static void reference_step(struct reference *r, double gradient, double rate, int t)
-{
-    r->value *= 1 - rate * r->decay;
-    r->first = 0.9 * r->first + 0.1 * gradient;
-    r->second = 0.999 * r->second + 0.001 * gradient * gradient;
-    double first = r->first / (1 - pow(0.9, t)), second = r->second / (1 - pow(0.999, t));
-    r->value -= rate * first / (sqrt(second) + 1e-8);
-}
-
-static void test_optimiser(void)
-{
-    struct bert_config config;
-    struct model m;
-    struct optimiser o;
-    tiny_config(&config, 0);
-    model_random(&m, &config, 2, 1);
-    optimiser_init(&o, &m.parameters);
-    o.weight_decay = 0.5;
-    o.max_grad_norm = 1;
-    static const char *const names[] = {"bert.encoder.layer.0.output.dense.weight",
-                                        "bert.encoder.layer.1.output.dense.bias",
-                                        "bert.encoder.layer.1.attention.output.LayerNorm.weight"};
-    size_t at[3];
-    struct reference r[3];
-    for (int i = 0; i < 3; i++) {
-        const struct parameter *p = parameters_find(&m.parameters, names[i]);
-        at[i] = p->offset + 3;
-        r[i] = (struct reference){.value = m.parameters.slab[at[i]], .decay = i == 0 ? 0.5 : 0};
-    }
-    for (int t = 1; t <= 5; t++) {
-        static const double gradients[5][3] = {{3, 4, 12}, {0.1, -0.2, 0.2}, {0, 0, 0}, {-30, 0, 40}, {1e-3, 1e-3, 1e-3}};
-        double rate = 0.01 * t, norm = 0;
-        optimiser_clear(&o, &nn);
-        for (int i = 0; i < 3; i++) {
-            o.gradients[at[i]] = (float)gradients[t - 1][i];
-            norm += gradients[t - 1][i] * gradients[t - 1][i];
-        }
-        norm = sqrt(norm);
-        near(optimiser_update(&o, &nn, &m.parameters, rate), norm, 1e-6 * norm, "step %d: the norm before clipping", t);
-        for (int i = 0; i < 3; i++) {
-            reference_step(&r[i], gradients[t - 1][i] * fmin(1, 1 / (norm + 1e-6)), rate, t);
-            near(m.parameters.slab[at[i]], r[i].value, 1e-6, "step %d: %s", t, names[i]);
-        }
-    }
-    o.gradients[at[0]] = NAN;
-    float before = m.parameters.slab[at[1]];
-    ok(isnan(optimiser_update(&o, &nn, &m.parameters, 0.1)) && o.step == 5 && m.parameters.slab[at[1]] == before,
-       "a norm that is not finite changes nothing");
-    optimiser_clear(&o, &nn);
-    o.gradients[at[1]] = 30;
-    o.max_grad_norm = 0;
-    optimiser_update(&o, &nn, &m.parameters, 0.06);
-    reference_step(&r[1], 30, 0.06, 6);
-    near(m.parameters.slab[at[1]], r[1].value, 1e-6, "max_grad_norm 0: no clipping");
-    optimiser_free(&o);
-    model_free(&m);
 }
 
 /* ---- whole runs ---- */
@@ -183,11 +100,12 @@ static void train(struct trained *t, const struct rows *rows, const struct rows 
     struct model m;
     struct objectives objectives;
     struct train_data data = {rows, validation};
-    char *argv[] = {(char *)(uintptr_t) "bert-train", (char *)(uintptr_t) "-o", (char *)(uintptr_t) "a \"quoted\" name"};
+    char *argv[] = {(char *)(uintptr_t) "bert-train", (char *)(uintptr_t) "-o",
+                    (char *)(uintptr_t) "a \"quoted\" name"};
     struct train_reports reports = {metrics, 3, argv};
     *t = (struct trained){0};
     tiny_config(&config, dropout);
-    model_random(&m, &config, 2, o->seed);
+    model_random(&m, &config, 2, 1);
     if (objectives_parse(&objectives, o->objective, &t->err) < 0 ||
         objectives_prepare(&objectives, rows, 2, &t->err) < 0)
         bail_out("objectives", t->err.text);
@@ -199,8 +117,8 @@ static void train(struct trained *t, const struct rows *rows, const struct rows 
     model_free(&m);
 }
 
-/* The largest difference of a parameter, but for key biases: their true gradient is 0, and Adam makes whole steps out of
- * its rounding. */
+/* The largest difference of a parameter, but for key biases: their true gradient is 0, and Adam makes whole steps out
+ * of its rounding. */
 static double apart(const struct trained *a, const struct trained *b)
 {
     struct bert_config config;
@@ -381,11 +299,14 @@ static void test_seed(void)
     train(&b, &rows, NULL, 0.1, &o, NULL, NULL, NULL);
     ok(!same_bits(&a, &b), "with another seed it is another");
     free(b.slab);
+    free(a.slab);
+    train(&a, &rows, NULL, 0, &plain, NULL, NULL, NULL);
+    train(&b, &rows, NULL, 0, &o, NULL, NULL, NULL);
+    ok(!same_bits(&a, &b), "also without dropout: the rows' order is the seed's");
+    free(b.slab);
     o = plain;
     o.dropout = 0;
     train(&b, &rows, NULL, 0.1, &o, NULL, NULL, NULL);
-    free(a.slab);
-    train(&a, &rows, NULL, 0, &plain, NULL, NULL, NULL);
     ok(same_bits(&a, &b), "dropout 0 goes before the model's own");
     free(a.slab);
     free(b.slab);
@@ -521,17 +442,80 @@ static void members(const struct record *r, const char *expected)
     buf_free(&names);
 }
 
+/* The losses of 2 x 10 steps of one row each, at rate 0 and without dropout: they tell which row was taken when. */
+static void row_losses(const struct rows *rows, bool shuffle, double losses[20])
+{
+    struct train_options o = plain;
+    struct trained t;
+    struct output metrics;
+    struct error err = {0};
+    struct record records[24];
+    char *path = path_join(trash, "order.ndjson");
+    o.batch_size = 1;
+    o.learning_rate = 0;
+    o.shuffle = shuffle;
+    o.log_steps = 1;
+    o.objective = "label";
+    if (output_open_log(&metrics, path, &err) < 0)
+        bail_out(path, err.text);
+    train(&t, rows, NULL, 0, &o, &metrics, NULL, NULL);
+    output_close(&metrics);
+    size_t n = read_records(path, records, 24);
+    is_long((long long)n, 22, "20 steps between start and end");
+    for (size_t i = 0; i < n; i++) {
+        if (i >= 1 && i <= 20)
+            losses[i - 1] = number_of(&records[i], "loss");
+        json_free(&records[i].doc);
+        free(records[i].text);
+    }
+    free(t.slab);
+    free(path);
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void test_order(void)
+{
+    struct rows rows = {0};
+    double plainly[20], shuffled[20];
+    make_rows(&rows, 10, false);
+    row_losses(&rows, false, plainly);
+    row_losses(&rows, true, shuffled);
+    ok(memcmp(plainly, plainly + 10, 10 * sizeof *plainly) == 0, "unshuffled, both epochs have the same order");
+    ok(memcmp(shuffled, shuffled + 10, 10 * sizeof *shuffled) != 0, "shuffled, each has its own");
+    ok(memcmp(shuffled, plainly, 10 * sizeof *shuffled) != 0, "and not that of the input");
+    double distinct = 1;
+    qsort(plainly, 10, sizeof *plainly, compare_doubles);
+    qsort(shuffled, 10, sizeof *shuffled, compare_doubles);
+    qsort(shuffled + 10, 10, sizeof *shuffled, compare_doubles);
+    for (int i = 1; i < 10; i++)
+        distinct = fmin(distinct, plainly[i] - plainly[i - 1]);
+    ok(distinct > 1e-6, "each row has a loss of its own");
+    bool same = true;
+    for (int i = 0; i < 10; i++)
+        same = same && fabs(shuffled[i] - plainly[i]) < 1e-7 && fabs(shuffled[i + 10] - plainly[i]) < 1e-7;
+    ok(same, "each epoch takes each row once");
+    rows_free(&rows);
+}
+
 static void check_start(const struct record *r)
 {
-    members(r, "event version argv device library kernels threads seed objective rows validation_rows classes batch_size "
-               "gradient_accumulation_steps learning_rate weight_decay warmup_steps steps");
+    members(r,
+            "event version argv device library kernels threads seed objective rows validation_rows classes batch_size "
+            "gradient_accumulation_steps learning_rate weight_decay warmup_steps steps");
     const struct json_node *argv = json_member(&r->doc, json_root(&r->doc), "argv");
-    ok(argv->count == 3 && json_is(json_next(&r->doc, json_next(&r->doc, json_first(&r->doc, argv))), "a \"quoted\" name"),
+    ok(argv->count == 3 &&
+           json_is(json_next(&r->doc, json_next(&r->doc, json_first(&r->doc, argv))), "a \"quoted\" name"),
        "argv as it was given");
     ok(number_of(r, "rows") == 10 && number_of(r, "validation_rows") == 6 && number_of(r, "classes") == 2, "rows");
     ok(number_of(r, "steps") == 6 && number_of(r, "warmup_steps") == 2, "six steps, ceil(0.3 x 6) = 2 of them warm-up");
     is_string(text_of(r, "objective"), "label=0.7,soft=0.3", "objective");
-    ok(number_of(r, "seed") == 42 && number_of(r, "batch_size") == 4 && number_of(r, "learning_rate") == 0.01, "options");
+    ok(number_of(r, "seed") == 42 && number_of(r, "batch_size") == 4 && number_of(r, "learning_rate") == 0.01,
+       "options");
 }
 
 /* rate x s/w below w = 2, else rate x (N - s)/(N - w) with N = 6, s from 0. */
@@ -630,8 +614,6 @@ int main(void)
         bail_out("nn_cpu", err.text);
     diag_set_verbosity(-1); /* no epoch lines */
     trash = make_trash();
-    test_schedule();
-    test_optimiser();
     test_accumulation();
     test_overfit();
     test_threads();
@@ -639,6 +621,7 @@ int main(void)
     test_seed();
     test_steps();
     test_divergence();
+    test_order();
     test_records();
     test_full_device();
     folder_remove(trash, &err);

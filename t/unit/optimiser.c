@@ -1,0 +1,109 @@
+/* optimiser.c - the schedule of the learning rate by its formula, and AdamW with clipping against a computation in
+ * double.
+ */
+#include "bert/optimiser.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../helper/tap.h"
+#include "bert/model.h"
+#include "bert/schedule.h"
+
+static struct nn nn;
+
+/* ---- the schedule ---- */
+
+static void test_schedule(void)
+{
+    near(schedule_linear(2, 0, 0, 4), 2, 0, "without warm-up step 0 has the whole rate");
+    near(schedule_linear(2, 1, 0, 4), 1.5, 0, "then it falls: x (N - s) / N");
+    near(schedule_linear(2, 3, 0, 4), 0.5, 0, "the last step has rate / N");
+    near(schedule_linear(2, 4, 0, 4), 0, 0, "after it, nothing");
+    near(schedule_linear(1, 0, 4, 10), 0, 0, "warm-up begins at 0");
+    near(schedule_linear(1, 1, 4, 10), 0.25, 0, "rises by s / w");
+    near(schedule_linear(1, 3, 4, 10), 0.75, 0, "below the whole rate until w");
+    near(schedule_linear(1, 4, 4, 10), 1, 0, "has it at w");
+    near(schedule_linear(1, 7, 4, 10), 0.5, 0, "and falls by (N - s) / (N - w)");
+    near(schedule_linear(1, 9, 10, 10), 0.9, 0, "nothing but warm-up");
+    near(schedule_linear(1, 9, 20, 10), 0.45, 0, "warm-up longer than the run");
+}
+
+/* ---- AdamW ---- */
+
+/* One parameter's steps in double, as torch.optim.AdamW's documentation has it. */
+struct reference {
+    double value, first, second, decay;
+};
+
+static void reference_step(struct reference *r, double gradient, double rate, int t)
+{
+    r->value *= 1 - rate * r->decay;
+    r->first = 0.9 * r->first + 0.1 * gradient;
+    r->second = 0.999 * r->second + 0.001 * gradient * gradient;
+    double first = r->first / (1 - pow(0.9, t)), second = r->second / (1 - pow(0.999, t));
+    r->value -= rate * first / (sqrt(second) + 1e-8);
+}
+
+static void test_optimiser(void)
+{
+    struct bert_config config;
+    struct model m;
+    struct optimiser o;
+    bert_config_preset(&config, "tiny", 30);
+    model_random(&m, &config, 2, 1);
+    optimiser_init(&o, &m.parameters);
+    o.weight_decay = 0.5;
+    o.max_grad_norm = 1;
+    static const char *const names[] = {"bert.encoder.layer.0.output.dense.weight",
+                                        "bert.encoder.layer.1.output.dense.bias",
+                                        "bert.encoder.layer.1.attention.output.LayerNorm.weight"};
+    size_t at[3];
+    struct reference r[3];
+    for (int i = 0; i < 3; i++) {
+        const struct parameter *p = parameters_find(&m.parameters, names[i]);
+        at[i] = p->offset + 3;
+        r[i] = (struct reference){.value = m.parameters.slab[at[i]], .decay = i == 0 ? 0.5 : 0};
+    }
+    for (int t = 1; t <= 5; t++) {
+        static const double gradients[5][3] = {
+            {3, 4, 12}, {0.1, -0.2, 0.2}, {0, 0, 0}, {-30, 0, 40}, {1e-3, 1e-3, 1e-3}};
+        double rate = 0.01 * t, norm = 0;
+        optimiser_clear(&o, &nn);
+        for (int i = 0; i < 3; i++) {
+            o.gradients[at[i]] = (float)gradients[t - 1][i];
+            norm += gradients[t - 1][i] * gradients[t - 1][i];
+        }
+        norm = sqrt(norm);
+        near(optimiser_update(&o, &nn, &m.parameters, rate), norm, 1e-6 * norm, "step %d: the norm before clipping", t);
+        for (int i = 0; i < 3; i++) {
+            reference_step(&r[i], gradients[t - 1][i] * fmin(1, 1 / (norm + 1e-6)), rate, t);
+            near(m.parameters.slab[at[i]], r[i].value, 1e-6, "step %d: %s", t, names[i]);
+        }
+    }
+    o.gradients[at[0]] = NAN;
+    float before = m.parameters.slab[at[1]];
+    ok(isnan(optimiser_update(&o, &nn, &m.parameters, 0.1)) && o.step == 5 && m.parameters.slab[at[1]] == before,
+       "a norm that is not finite changes nothing");
+    optimiser_clear(&o, &nn);
+    o.gradients[at[1]] = 30;
+    o.max_grad_norm = 0;
+    optimiser_update(&o, &nn, &m.parameters, 0.06);
+    reference_step(&r[1], 30, 0.06, 6);
+    near(m.parameters.slab[at[1]], r[1].value, 1e-6, "max_grad_norm 0: no clipping");
+    optimiser_free(&o);
+    model_free(&m);
+}
+
+int main(void)
+{
+    struct error err = {0};
+    if (nn_cpu(&nn, 1, &err) < 0) {
+        printf("Bail out! %s\n", err.text);
+        return 1;
+    }
+    test_schedule();
+    test_optimiser();
+    return done_testing();
+}
