@@ -33,6 +33,7 @@ same_bytes vocab.txt "$TESTDATA/demo/vocab.txt" "the vocabulary is what its gene
 
 is_rc 0 "the whole demo, few steps" -- env DEMO_DIR="$PWD/a folder/demo" "$demo" --steps 8 "A sentence of mine"
 is "$(grep -Fv "$PWD" out | awk 'length > 80')" "" "its output fits into 80 columns"
+is "$(grep -c ' $' out)" 0 "no line ends in a blank"
 like "$(cat out)" '^ +accuracy +0\.[0-9]+ +0\.[0-9]+ +[-+]0\.[0-9]+ ' "both students' scores side by side"
 is "$(grep -Ec '^   (negative|positive) 0\.[0-9]{4}$' out)" 2 "both judge the sentence"
 like "$(cat out)" '"A sentence of mine"' "that was given"
