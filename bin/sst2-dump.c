@@ -30,7 +30,7 @@ static void check_options(struct options *o, bool url_given, bool part_given, bo
 {
     struct error err = {0};
     const char *delimiter = o->data.delimiter;
-    if (labels_parse(&o->data.labels, o->data.label_list, &err) < 0)
+    if (class_names_parse(&o->data.labels, o->data.label_list, &err) < 0)
         cli_usage_error("%s", err.text);
     if (delimiter && (strcmp(delimiter, "tab") == 0 || strcmp(delimiter, "\\t") == 0))
         o->data.delimiter = delimiter = "\t";
@@ -200,7 +200,7 @@ int main(int argc, char **argv)
         complain("%llu rows skipped", (unsigned long long)skipped);
     sampler_free(&sampler);
     dataset_close(&set);
-    labels_free(&o.data.labels);
+    class_names_free(&o.data.labels);
     free(o.glue.path);
     return skipped > 0 ? STATUS_PARTIAL : STATUS_OK;
 }

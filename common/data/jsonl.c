@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "data/labels.h"
 #include "data/source.h"
 
 void jsonl_open(struct jsonl *j, struct lines *lines, const struct data_options *options)

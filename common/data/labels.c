@@ -10,53 +10,6 @@
 #include "data/row.h"
 #include "data/source.h"
 
-static const char *find_name(const struct labels *labels, const char *text, size_t len, int *label)
-{
-    for (size_t i = 0; i < labels->n; i++) {
-        if (strlen(labels->names[i]) != len || memcmp(labels->names[i], text, len) != 0)
-            continue;
-        *label = (int)i;
-        return labels->names[i];
-    }
-    return NULL;
-}
-
-int labels_parse(struct labels *labels, const char *list, struct error *err)
-{
-    *labels = (struct labels){0};
-    for (const char *at = list;; at++) {
-        size_t len = strcspn(at, ",");
-        int same;
-        if (len == 0) {
-            error_set(err, STATUS_USAGE, "--labels '%s': an empty name; write it as negative,positive", list);
-            goto failed;
-        }
-        if (find_name(labels, at, len, &same)) {
-            error_set(err, STATUS_USAGE, "--labels '%s': the name '%.*s' stands there twice", list, (int)len, at);
-            goto failed;
-        }
-        labels->names = xrealloc_array(labels->names, labels->n + 1, sizeof *labels->names);
-        labels->names[labels->n++] = xmemdup0(at, len);
-        at += len;
-        if (*at == '\0')
-            break;
-    }
-    if (labels->n >= 2)
-        return 0;
-    error_set(err, STATUS_USAGE, "--labels '%s': at least two names are needed, separated by commas", list);
-failed:
-    labels_free(labels);
-    return -1;
-}
-
-void labels_free(struct labels *labels)
-{
-    for (size_t i = 0; i < labels->n; i++)
-        free(labels->names[i]);
-    free(labels->names);
-    *labels = (struct labels){0};
-}
-
 /* A whole number, also as programs that keep numbers as doubles write it (1.0). */
 static bool parse_number(const char *text, size_t len, long *value)
 {
@@ -77,7 +30,7 @@ static bool parse_number(const char *text, size_t len, long *value)
     return at == len;
 }
 
-static int explain(const struct labels *labels, const char *text, size_t len, bool is_number, struct error *err)
+static int explain(const struct class_names *labels, const char *text, size_t len, bool is_number, struct error *err)
 {
     struct buf shown = {0}, names = {0};
     source_quote(&shown, text, len);
@@ -94,12 +47,13 @@ static int explain(const struct labels *labels, const char *text, size_t len, bo
     return -1;
 }
 
-int labels_find(const struct labels *labels, const char *text, size_t len, int *label, const char **name,
+int labels_find(const struct class_names *labels, const char *text, size_t len, int *label, const char **name,
                 struct error *err)
 {
     long number = LABEL_UNKNOWN;
-    *label = LABEL_UNKNOWN;
-    *name = find_name(labels, text, len, label);
+    int named = class_names_find(labels, text, len);
+    *label = named >= 0 ? named : LABEL_UNKNOWN;
+    *name = named >= 0 ? labels->names[named] : NULL;
     if (*name || len == 0)
         return 0;
     bool is_number = parse_number(text, len, &number);

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "data/labels.h"
+#include "base/class_names.h"
 
 enum data_format { FORMAT_AUTO, FORMAT_GLUE, FORMAT_TREES, FORMAT_CSV, FORMAT_TSV, FORMAT_JSONL };
 
@@ -19,7 +19,7 @@ struct data_options {
     const char *text_column;  /* name or number from 1; NULL: sentence, else text */
     const char *label_column; /* name or number from 1; NULL: label, where there is one */
     const char *label_list;   /* as the user wrote it */
-    struct labels labels;     /* the same taken apart */
+    struct class_names labels;     /* the same taken apart */
     const char *delimiter;    /* of csv and tsv; NULL: as the file has it */
     const char *classes;      /* of trees: "2" or "5" */
     bool phrases;             /* of trees: a row for every node */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "data/labels.h"
 #include "data/source.h"
 
 /* A record longer than this is a quote that was never closed. */

@@ -24,7 +24,7 @@ struct field {
 
 struct table {
     struct lines *lines;         /* not owned */
-    const struct labels *labels; /* not owned */
+    const struct class_names *labels; /* not owned */
     char delimiter;
     bool quoted;       /* quotes mean something (CSV) */
     struct buf record; /* a record that runs over several lines */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/class_names.h"
 #include "base/memory.h"
 #include "wire/json.h"
 #include "wire/lines.h"
@@ -42,18 +43,17 @@ static void names_grow(struct reader *r, size_t k)
 
 static int names_fix(struct reader *r, const char *labels, struct error *err)
 {
-    for (const char *begin = labels;; begin++) {
-        size_t len = strcspn(begin, ",");
-        if (len == 0)
-            return error_set(err, STATUS_USAGE, "--labels '%s': an empty name", labels);
-        names_grow(r, r->p->k + 1);
-        r->p->names[r->p->k - 1] = xmemdup0(begin, len);
-        begin += len;
-        if (*begin == '\0')
-            break;
+    struct class_names fixed;
+    if (class_names_parse(&fixed, labels, err) < 0)
+        return -1;
+    if (fixed.n > PREDICTIONS_MAX_CLASSES) {
+        class_names_free(&fixed);
+        return error_set(err, STATUS_USAGE, "--labels: at most %d classes are scored", PREDICTIONS_MAX_CLASSES);
     }
-    if (r->p->k < 2 || r->p->k > PREDICTIONS_MAX_CLASSES)
-        return error_set(err, STATUS_USAGE, "--labels '%s': 2 to %d names are needed", labels, PREDICTIONS_MAX_CLASSES);
+    names_grow(r, fixed.n);
+    for (size_t i = 0; i < fixed.n; i++)
+        r->p->names[i] = xstrdup(fixed.names[i]);
+    class_names_free(&fixed);
     r->names_fixed = true;
     return 0;
 }

@@ -8,44 +8,29 @@
 #include "base/memory.h"
 #include "base/utf8.h"
 
-static bool label_taken(const struct answer_rules *rules, struct span_of_text name)
+static struct span_of_text label_of(const struct answer_rules *rules, size_t i)
 {
-    for (size_t i = 0; i < rules->n_labels; i++) {
-        if (plain_equal_fold(name, (struct span_of_text){rules->labels[i], strlen(rules->labels[i])}))
-            return true;
-    }
-    return false;
+    return (struct span_of_text){rules->labels.names[i], strlen(rules->labels.names[i])};
 }
 
 int answer_rules_labels(struct answer_rules *rules, const char *list, struct error *err)
 {
-    rules->labels = NULL;
-    rules->n_labels = 0;
-    if (utf8_check(list, strlen(list)) < strlen(list))
-        return error_set(err, STATUS_USAGE, "--labels: not UTF-8");
-    for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
-        struct span_of_text name = plain_trim((struct span_of_text){at, strcspn(at, ",")});
-        if (name.len == 0 || label_taken(rules, name)) {
-            answer_rules_free(rules);
-            return error_set(err, STATUS_USAGE, "--labels %s: names must be there and differ (not in case alone)",
-                             list);
-        }
-        rules->labels = xrealloc_array(rules->labels, rules->n_labels + 1, sizeof *rules->labels);
-        rules->labels[rules->n_labels++] = xmemdup0(name.at, name.len);
-    }
-    if (rules->n_labels >= 2)
-        return 0;
-    answer_rules_free(rules);
-    return error_set(err, STATUS_USAGE, "--labels %s: at least two names are needed, separated by commas", list);
+    if (class_names_parse(&rules->labels, list, err) < 0)
+        return -1;
+    for (size_t i = 0; i < rules->labels.n; i++)
+        for (size_t j = 0; j < i; j++)
+            if (plain_equal_fold(label_of(rules, i), label_of(rules, j))) {
+                error_set(err, STATUS_USAGE, "--labels '%s': '%s' and '%s' differ in case alone", list,
+                          rules->labels.names[j], rules->labels.names[i]);
+                answer_rules_free(rules);
+                return -1;
+            }
+    return 0;
 }
 
 void answer_rules_free(struct answer_rules *rules)
 {
-    for (size_t i = 0; i < rules->n_labels; i++)
-        free(rules->labels[i]);
-    free(rules->labels);
-    rules->labels = NULL;
-    rules->n_labels = 0;
+    class_names_free(&rules->labels);
 }
 
 static int fault_set(struct answer_fault *fault, const char *kind, const char *code, const char *message,
@@ -116,8 +101,8 @@ static int read_label(struct answer *a, const struct json_node *root, const stru
     if (!node || node->type != JSON_STRING)
         return fault_set(fault, "bad_label", "unknown_label", "the answer has no label", nothing);
     struct span_of_text given = plain_trim(span_of_node(node));
-    for (size_t i = 0; i < rules->n_labels; i++) {
-        if (plain_equal_fold(given, (struct span_of_text){rules->labels[i], strlen(rules->labels[i])})) {
+    for (size_t i = 0; i < rules->labels.n; i++) {
+        if (plain_equal_fold(given, label_of(rules, i))) {
             a->label = (long)i;
             return 0;
         }
@@ -248,7 +233,7 @@ static void write_cues(struct buf *out, const struct cues *cues)
 
 void answer_write(struct buf *out, const struct answer *a, const struct answer_rules *rules)
 {
-    const char *label = rules->labels[a->label];
+    const char *label = rules->labels.names[a->label];
     buf_addstr(out, "\"status\":\"ok\",\"reasoning\":");
     json_add_string(out, a->reasoning.at, a->reasoning.len);
     buf_addf(out, ",\"label\":%ld,\"label_text\":", a->label);

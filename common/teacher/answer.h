@@ -12,14 +12,14 @@
 #include <stddef.h>
 
 #include "base/buf.h"
+#include "base/class_names.h"
 #include "base/error.h"
 #include "teacher/cues.h"
 #include "wire/json.h"
 
 /* What is asked of every answer. */
 struct answer_rules {
-    char **labels; /* in class order */
-    size_t n_labels;
+    struct class_names labels;
     bool counterfactual; /* it was asked for; otherwise one that comes is left out */
 };
 
@@ -36,8 +36,8 @@ struct answer {
     struct buf text;
 };
 
-/* Fills the labels from "negative,positive"; the names are kept until answer_rules_free. STATUS_USAGE for fewer than
- * two, an empty one, or two that differ in case alone, because answers are compared without it. */
+/* Fills the labels from "negative,positive" (base/class_names.h); the names are kept until answer_rules_free. Two that
+ * differ in case alone are STATUS_USAGE too, because answers are compared without it. */
 int answer_rules_labels(struct answer_rules *rules, const char *list, struct error *err);
 void answer_rules_free(struct answer_rules *rules);
 

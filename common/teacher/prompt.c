@@ -36,12 +36,12 @@ int prompt_check_template(const char *text, size_t len, struct error *err)
 
 static void add_labels(struct buf *out, const struct answer_rules *rules, bool quoted, const char *separator)
 {
-    for (size_t i = 0; i < rules->n_labels; i++) {
+    for (size_t i = 0; i < rules->labels.n; i++) {
         buf_addstr(out, i ? separator : "");
         if (quoted)
-            json_add_string(out, rules->labels[i], strlen(rules->labels[i]));
+            json_add_string(out, rules->labels.names[i], strlen(rules->labels.names[i]));
         else
-            buf_addstr(out, rules->labels[i]);
+            buf_addstr(out, rules->labels.names[i]);
     }
 }
 

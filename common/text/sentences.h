@@ -16,7 +16,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
-#include "text/class_names.h"
+#include "base/class_names.h"
 #include "wire/json.h"
 
 enum sentence_kind { SENTENCES_TEXT, SENTENCES_NDJSON, SENTENCES_TSV };

@@ -114,7 +114,7 @@ static void test_holdout(uint64_t seed, unsigned vocabulary, double fraction, lo
 
 static void test_labels(void)
 {
-    struct labels labels;
+    struct class_names labels;
     struct error err = {0};
     static const struct {
         const char *text;
@@ -125,7 +125,7 @@ static void test_labels(void)
                  {"", -1, 0, NULL}, {"-1", -1, 0, NULL}, {"-1.00", -1, 0, NULL}, {"2", -1, -1, NULL}, {"-2", -1, -1, NULL},
                  {"1.5", -1, -1, NULL}, {"1e0", -1, -1, NULL}, {"0x1", -1, -1, NULL}, {" 1", -1, -1, NULL},
                  {"-", -1, -1, NULL}, {"Positive", -1, -1, NULL}, {"99999999999999999999", -1, -1, NULL}};
-    ok(labels_parse(&labels, "negative,positive", &err) == 0, "labels");
+    ok(class_names_parse(&labels, "negative,positive", &err) == 0, "labels");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int label = 7;
         const char *name = "?";
@@ -134,10 +134,10 @@ static void test_labels(void)
                (!name || strcmp(name, cases[i].name) == 0), "label '%s'", cases[i].text);
     }
     is_long(err.status, STATUS_USAGE, "an unknown label is a matter of options");
-    labels_free(&labels);
+    class_names_free(&labels);
     static const char *const bad[] = {"", "one", "a,", ",a", "a,,b", "a,b,a"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        ok(labels_parse(&labels, bad[i], &err) == -1 && labels.n == 0, "labels '%s' are refused", bad[i]);
+        ok(class_names_parse(&labels, bad[i], &err) == -1 && labels.n == 0, "labels '%s' are refused", bad[i]);
 }
 
 static void test_words(void)

@@ -374,7 +374,7 @@ static void test_labels(void)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         is_long(answer_rules_labels(&r, bad[i], NULL), -1, "labels '%s' are refused", bad[i]);
     is_long(answer_rules_labels(&r, "very bad, bad ,good", NULL), 0, "labels may hold blanks");
-    ok(r.n_labels == 3 && strcmp(r.labels[0], "very bad") == 0 && strcmp(r.labels[1], "bad") == 0,
+    ok(r.labels.n == 3 && strcmp(r.labels.names[0], "very bad") == 0 && strcmp(r.labels.names[1], "bad") == 0,
        "but not around them");
     answer_rules_free(&r);
 }
