@@ -387,7 +387,7 @@ refused 2 "no model" "a vocabulary is needed: -m MODEL" three.txt
 refused 2 "offsets of a stream" "--offsets needs --output-format ndjson" -m vocab.txt --offsets three.txt
 refused 2 "one label" "--labels 'one': at least two names are needed, separated by commas" -m vocab.txt --labels one three.txt
 refused 2 "a label twice" "--labels 'a,b,a': the name 'a' stands there twice" -m vocab.txt --labels a,b,a three.txt
-refused 2 "an empty label" "--labels 'a,': an empty name" -m vocab.txt --labels a, three.txt
+refused 2 "an empty label" "--labels 'a,': an empty name; write it as negative,positive" -m vocab.txt --labels a, three.txt
 refused 2 "a pair needs room" "--max-len 2: a pair has three special tokens" -m vocab.txt --pair x --max-len 2 three.txt
 refused 2 "a pair of text lines" "three.txt:1: --pair 'x': text lines have no members; NDJSON or TSV is needed" -m vocab.txt --pair x three.txt
 refused 2 "a pair of a TSV without the column" "rows.tsv:1: --pair 'x': the header has no such column" -m vocab.txt --pair x rows.tsv
