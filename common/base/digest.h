@@ -7,15 +7,11 @@
 #include <sys/types.h> /* before sha2.h, which leaves it out */
 #include <sha2.h>
 
-#include "base/error.h"
-
 enum { SHA256_HEX_SIZE = 65 };
 
 /* Lower-case hexadecimal and a NUL. */
 void sha256_hex(const void *data, size_t len, char out[SHA256_HEX_SIZE]);
 /* Ends a libmd context (SHA256Init, SHA256Update) into hexadecimal. */
 void sha256_finish_hex(SHA2_CTX *context, char out[SHA256_HEX_SIZE]);
-/* Of a whole file. */
-int sha256_file_hex(const char *path, char out[SHA256_HEX_SIZE], struct error *err);
 
 #endif

@@ -32,21 +32,15 @@ static char *in_folder(const char *name)
 static void test_sha256(void)
 {
     char hex[SHA256_HEX_SIZE];
-    struct error err = {0};
     sha256_hex("", 0, hex);
     is_string(hex, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "SHA-256 of nothing");
     sha256_hex("abc", 3, hex);
     is_string(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", "of abc (FIPS 180-4)");
-    char *million = xmalloc(1000000), *path = in_folder("million");
+    char *million = xmalloc(1000000);
     memset(million, 'a', 1000000);
-    is_long(file_write(path, million, 1000000, &err), 0, "a file of a million bytes");
-    is_long(sha256_file_hex(path, hex, &err), 0, "has a digest");
-    is_string(hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0", "the known one");
-    unlink(path);
-    is_long(sha256_file_hex(path, hex, &err), -1, "a missing file has none");
-    ok(strstr(err.text, path) && strstr(err.text, "No such file"), "and is named: %s", err.text);
+    sha256_hex(million, 1000000, hex);
+    is_string(hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0", "of a million bytes");
     free(million);
-    free(path);
 }
 
 /* ---- paths and folders ---- */
