@@ -63,7 +63,7 @@ static void read_or_die(struct predictions *p, const char *path, const struct op
              p->n);
 }
 
-static void evaluate(struct evaluation *e, const struct predictions *p, const struct bootstrap *bootstrap)
+static void evaluate(struct score_report *e, const struct predictions *p, const struct bootstrap *bootstrap)
 {
     evaluation_compute(e, p, bootstrap);
     long class = evaluation_only_class(e);
@@ -101,7 +101,7 @@ int main(int argc, char **argv)
     }
 
     const struct bootstrap bootstrap = {(size_t)o.draws, o.level, o.seed};
-    struct evaluation of_a, of_b = {0};
+    struct score_report of_a, of_b = {0};
     struct comparison comparison;
     evaluate(&of_a, &a, &bootstrap);
     if (other) {

@@ -31,9 +31,9 @@ static double *nll_values(const struct predictions *p)
     return values;
 }
 
-void evaluation_compute(struct evaluation *e, const struct predictions *p, const struct bootstrap *options)
+void evaluation_compute(struct score_report *e, const struct predictions *p, const struct bootstrap *options)
 {
-    *e = (struct evaluation){.predictions = p, .nll = no_interval};
+    *e = (struct score_report){.predictions = p, .nll = no_interval};
     e->counts = xmalloc_array(p->k * p->k, sizeof *e->counts);
     e->classes = xmalloc_array(p->k, sizeof *e->classes);
     confusion_count(p->gold, p->pred, p->n, p->k, e->counts);
@@ -49,14 +49,14 @@ void evaluation_compute(struct evaluation *e, const struct predictions *p, const
     }
 }
 
-void evaluation_free(struct evaluation *e)
+void evaluation_free(struct score_report *e)
 {
     free(e->counts);
     free(e->classes);
-    *e = (struct evaluation){0};
+    *e = (struct score_report){0};
 }
 
-long evaluation_only_class(const struct evaluation *e)
+long evaluation_only_class(const struct score_report *e)
 {
     for (size_t class = 0; class < e->predictions->k; class++) {
         if (e->classes[class].predicted)

@@ -8,7 +8,7 @@
 #include "score/predictions.h"
 
 /* One file's scores. The intervals are bootstrap intervals over its rows. */
-struct evaluation {
+struct score_report {
     const struct predictions *predictions; /* not owned */
     uint64_t *counts;                      /* [k][k] */
     struct class_score *classes;           /* [k] */
@@ -17,10 +17,10 @@ struct evaluation {
     struct interval nll; /* NAN without probs */
 };
 
-void evaluation_compute(struct evaluation *e, const struct predictions *p, const struct bootstrap *options);
-void evaluation_free(struct evaluation *e);
+void evaluation_compute(struct score_report *e, const struct predictions *p, const struct bootstrap *options);
+void evaluation_free(struct score_report *e);
 /* The class that all rows were predicted as, -1 where there are several: a sign of a model that learned nothing. */
-long evaluation_only_class(const struct evaluation *e);
+long evaluation_only_class(const struct score_report *e);
 
 /* B against A, whose predictions are matched. Differences are B minus A. */
 struct comparison {
@@ -34,12 +34,12 @@ void comparison_compute(struct comparison *c, const struct predictions *a, const
                         const struct bootstrap *options);
 
 /* Tables of at most 80 columns; b and c NULL: of one file. */
-void report_text(struct buf *out, const struct evaluation *a, const struct evaluation *b, const struct comparison *c,
+void report_text(struct buf *out, const struct score_report *a, const struct score_report *b, const struct comparison *c,
                  const struct bootstrap *options);
 
 /* One line with one object: the scores of A; with b and c also "other" (the scores of B) and "comparison". Undefined
  * numbers are null. */
-void report_json(struct buf *out, const struct evaluation *a, const struct evaluation *b, const struct comparison *c,
+void report_json(struct buf *out, const struct score_report *a, const struct score_report *b, const struct comparison *c,
                  const struct bootstrap *options);
 
 #endif

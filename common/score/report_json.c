@@ -55,7 +55,7 @@ static void add_interval(struct buf *out, const char *key, const struct interval
     buf_addch(out, ']');
 }
 
-static void add_classes(struct buf *out, const struct evaluation *e)
+static void add_classes(struct buf *out, const struct score_report *e)
 {
     add_key(out, "classes");
     buf_addch(out, '[');
@@ -74,7 +74,7 @@ static void add_classes(struct buf *out, const struct evaluation *e)
     buf_addch(out, ']');
 }
 
-static void add_confusion(struct buf *out, const struct evaluation *e)
+static void add_confusion(struct buf *out, const struct score_report *e)
 {
     size_t k = e->predictions->k;
     add_key(out, "confusion");
@@ -86,7 +86,7 @@ static void add_confusion(struct buf *out, const struct evaluation *e)
     buf_addstr(out, "]]");
 }
 
-static void add_evaluation(struct buf *out, const struct evaluation *e)
+static void add_evaluation(struct buf *out, const struct score_report *e)
 {
     const struct predictions *p = e->predictions;
     add_text(out, "file", p->name);
@@ -126,7 +126,7 @@ static void add_comparison(struct buf *out, const struct comparison *c, const ch
     buf_addch(out, '}');
 }
 
-void report_json(struct buf *out, const struct evaluation *a, const struct evaluation *b, const struct comparison *c,
+void report_json(struct buf *out, const struct score_report *a, const struct score_report *b, const struct comparison *c,
                  const struct bootstrap *options)
 {
     buf_addch(out, '{');

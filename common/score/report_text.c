@@ -108,7 +108,7 @@ static void add_metric(struct buf *out, const char *name, double value, const st
     end_line(out);
 }
 
-static void add_metrics(struct buf *out, const struct evaluation *e, double level)
+static void add_metrics(struct buf *out, const struct score_report *e, double level)
 {
     char heading[48];
     snprintf(heading, sizeof heading, "%.10g%% interval", 100 * level);
@@ -125,7 +125,7 @@ static void add_metrics(struct buf *out, const struct evaluation *e, double leve
     add_metric(out, "ECE", e->score.ece, NULL, "0 to 1; 0 is calibrated");
 }
 
-static void add_classes(struct buf *out, const struct evaluation *e)
+static void add_classes(struct buf *out, const struct score_report *e)
 {
     const struct predictions *p = e->predictions;
     int width = widest_name(p, CLASS_NAME, 10);
@@ -147,7 +147,7 @@ static int digits(uint64_t number)
     return snprintf(NULL, 0, "%" PRIu64, number);
 }
 
-static void add_confusion_matrix(struct buf *out, const struct evaluation *e, int name_width, int cell_width)
+static void add_confusion_matrix(struct buf *out, const struct score_report *e, int name_width, int cell_width)
 {
     const struct predictions *p = e->predictions;
     add_padded(out, "gold \\ predicted", 16, name_width, false);
@@ -178,7 +178,7 @@ static int by_rows(const void *a, const void *b)
 }
 
 /* Where the matrix is wider than a page: its largest cells beside the diagonal. */
-static void add_worst_mistakes(struct buf *out, const struct evaluation *e)
+static void add_worst_mistakes(struct buf *out, const struct score_report *e)
 {
     const struct predictions *p = e->predictions;
     struct mistake *mistakes = xmalloc_array(p->k * p->k, sizeof *mistakes);
@@ -201,7 +201,7 @@ static void add_worst_mistakes(struct buf *out, const struct evaluation *e)
     free(mistakes);
 }
 
-static void add_confusion(struct buf *out, const struct evaluation *e)
+static void add_confusion(struct buf *out, const struct score_report *e)
 {
     const struct predictions *p = e->predictions;
     int name_width = widest_name(p, MATRIX_NAME, 16), cell = widest_name(p, MATRIX_NAME, 0);
@@ -250,7 +250,7 @@ static void add_mcnemar(struct buf *out, const struct comparison *c, double leve
              c->mcnemar.exact < 1 - level ? "is unlikely to be chance" : "may be chance");
 }
 
-static void add_comparison(struct buf *out, const struct evaluation *a, const struct evaluation *b,
+static void add_comparison(struct buf *out, const struct score_report *a, const struct score_report *b,
                            const struct comparison *c, double level)
 {
     const struct predictions *p = a->predictions, *q = b->predictions;
@@ -271,7 +271,7 @@ static void add_comparison(struct buf *out, const struct evaluation *a, const st
     add_mcnemar(out, c, level);
 }
 
-void report_text(struct buf *out, const struct evaluation *a, const struct evaluation *b, const struct comparison *c,
+void report_text(struct buf *out, const struct score_report *a, const struct score_report *b, const struct comparison *c,
                  const struct bootstrap *options)
 {
     if (c) {
