@@ -65,8 +65,8 @@ static void read_or_die(struct predictions *p, const char *path, const struct op
 
 static void evaluate(struct score_report *e, const struct predictions *p, const struct bootstrap *bootstrap)
 {
-    evaluation_compute(e, p, bootstrap);
-    long class = evaluation_only_class(e);
+    score_report_compute(e, p, bootstrap);
+    long class = score_report_only_class(e);
     if (class >= 0)
         warn("%s: every row is predicted as '%s'", p->name, p->names[class]);
 }
@@ -115,8 +115,8 @@ int main(int argc, char **argv)
 
     uint64_t malformed = a.malformed + b.malformed;
     buf_free(&text);
-    evaluation_free(&of_a);
-    evaluation_free(&of_b);
+    score_report_free(&of_a);
+    score_report_free(&of_b);
     predictions_free(&a);
     predictions_free(&b);
     return malformed ? STATUS_PARTIAL : STATUS_OK;

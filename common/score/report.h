@@ -17,10 +17,10 @@ struct score_report {
     struct interval nll; /* NAN without probs */
 };
 
-void evaluation_compute(struct score_report *e, const struct predictions *p, const struct bootstrap *options);
-void evaluation_free(struct score_report *e);
+void score_report_compute(struct score_report *e, const struct predictions *p, const struct bootstrap *options);
+void score_report_free(struct score_report *e);
 /* The class that all rows were predicted as, -1 where there are several: a sign of a model that learned nothing. */
-long evaluation_only_class(const struct score_report *e);
+long score_report_only_class(const struct score_report *e);
 
 /* B against A, whose predictions are matched. Differences are B minus A. */
 struct comparison {

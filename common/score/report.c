@@ -1,4 +1,4 @@
-/* evaluation.c - from predictions to scores with intervals, and from two of them to a comparison. */
+/* report.c - from predictions to scores with intervals, and from two of them to a comparison. */
 #include "score/report.h"
 
 #include <math.h>
@@ -31,7 +31,7 @@ static double *nll_values(const struct predictions *p)
     return values;
 }
 
-void evaluation_compute(struct score_report *e, const struct predictions *p, const struct bootstrap *options)
+void score_report_compute(struct score_report *e, const struct predictions *p, const struct bootstrap *options)
 {
     *e = (struct score_report){.predictions = p, .nll = no_interval};
     e->counts = xmalloc_array(p->k * p->k, sizeof *e->counts);
@@ -49,14 +49,14 @@ void evaluation_compute(struct score_report *e, const struct predictions *p, con
     }
 }
 
-void evaluation_free(struct score_report *e)
+void score_report_free(struct score_report *e)
 {
     free(e->counts);
     free(e->classes);
     *e = (struct score_report){0};
 }
 
-long evaluation_only_class(const struct score_report *e)
+long score_report_only_class(const struct score_report *e)
 {
     for (size_t class = 0; class < e->predictions->k; class++) {
         if (e->classes[class].predicted)
