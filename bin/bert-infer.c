@@ -36,9 +36,9 @@ struct session {
     struct lines lines;
     struct output out;
     struct json doc;
-    struct buf text;      /* of the gathered rows, one after another */
-    struct buf records;   /* struct record: where each ends in it */
-    struct buf line;      /* the record being written */
+    struct buf text;    /* of the gathered rows, one after another */
+    struct buf records; /* struct record: where each ends in it */
+    struct buf line;    /* the record being written */
     struct buf prediction;
     bool ndjson, stream;
     const char *input_name;

@@ -1,7 +1,7 @@
 /* bert-train.c - trains a BERT classifier from a token stream (wp-tokenize) and writes it as a Hugging Face folder.
  *
- * The work is in common/bert; here are the options, and the order in which things are opened and checked: what can be refused
- * early is refused before the input is read.
+ * The work is in common/bert; here are the options, and the order in which things are opened and checked: what can be
+ * refused early is refused before the input is read.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -28,16 +28,16 @@ struct options {
 /* Everything that is opened, in this order. */
 struct session {
     struct nn nn;
-    char *source;               /* the folder of -m, or the vocabulary of --init */
+    char *source; /* the folder of -m, or the vocabulary of --init */
     struct vocabulary vocabulary;
     struct stream_head head, validation_head;
     struct rows train, validation;
-    const char *rows_name;      /* where the training rows come from, for messages */
+    const char *rows_name; /* where the training rows come from, for messages */
     struct objectives objectives;
     struct model model;
     struct output metrics;
-    char *state;                /* OUTPUT.state */
-    char **checkpoints;         /* folders written, oldest first */
+    char *state;        /* OUTPUT.state */
+    char **checkpoints; /* folders written, oldest first */
     size_t n_checkpoints;
     const struct options *o;
 };
@@ -128,16 +128,15 @@ static int read_rows(struct session *s, const char *path, struct error *err)
 {
     const char *validation = s->o->validation;
     s->rows_name = !path || strcmp(path, "-") == 0 ? "<stdin>" : path;
-    if ((validation &&
-         spool_read(&s->validation, &s->validation_head, validation, s->vocabulary.sha256, err) < 0) ||
+    if ((validation && spool_read(&s->validation, &s->validation_head, validation, s->vocabulary.sha256, err) < 0) ||
         spool_read(&s->train, &s->head, path, s->vocabulary.sha256, err) < 0)
         return -1;
     if (s->train.n == 0)
         return error_set(err, STATUS_FAILURE, "%s: there are no rows to train on", s->rows_name);
     if (!validation)
         return 0;
-    if (spool_check_labels(&s->validation_head, s->head.labels, s->head.n_labels, false, "the training rows", validation,
-                           err) < 0)
+    if (spool_check_labels(&s->validation_head, s->head.labels, s->head.n_labels, false, "the training rows",
+                           validation, err) < 0)
         return -1;
     return evaluation_check(&s->validation, s->head.n_labels, err) < 0 ? error_prefix(err, "%s", validation) : 0;
 }
@@ -222,7 +221,8 @@ static int train(struct session *s, struct train_result *result, int argc, char 
         return -1;
     if (old > 0)
         inform(0, "removed %ld checkpoints of an earlier run from %s", old, s->state);
-    if (trainer_run(&s->model, &s->nn, &s->objectives, &data, &o->train, &reports, save_checkpoint, s, result, err) < 0) {
+    if (trainer_run(&s->model, &s->nn, &s->objectives, &data, &o->train, &reports, save_checkpoint, s, result, err) <
+        0) {
         if (o->metrics)
             output_close(&s->metrics); /* what was recorded until then stays */
         return -1;
@@ -267,8 +267,15 @@ static void session_free(struct session *s)
 
 int main(int argc, char **argv)
 {
-    struct options o = {.train = {.epochs = 3, .batch_size = 32, .gradient_accumulation_steps = 1, .learning_rate = 5e-5,
-                                  .max_grad_norm = 1, .dropout = -1, .shuffle = true, .seed = 42, .keep = 1,
+    struct options o = {.train = {.epochs = 3,
+                                  .batch_size = 32,
+                                  .gradient_accumulation_steps = 1,
+                                  .learning_rate = 5e-5,
+                                  .max_grad_norm = 1,
+                                  .dropout = -1,
+                                  .shuffle = true,
+                                  .seed = 42,
+                                  .keep = 1,
                                   .objective = "label"}};
     struct session s = {.o = &o};
     struct train_result result;

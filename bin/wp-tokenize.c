@@ -1,7 +1,7 @@
 /* wp-tokenize.c - turn sentences into WordPiece token streams, with ids identical to those of BERT's tokenizer.
  *
- * The tool is a vocabulary (text/vocabulary.h), a tokenizer (text/wordpiece.h) and a loop (text/tokenize.h) in a row. It changes
- * no text, pads nothing and learns nothing; see wp-tokenize(1) and distil-stream(5).
+ * The tool is a vocabulary (text/vocabulary.h), a tokenizer (text/wordpiece.h) and a loop (text/tokenize.h) in a row.
+ * It changes no text, pads nothing and learns nothing; see wp-tokenize(1) and distil-stream(5).
  */
 #include <omp.h>
 #include <stdlib.h>
@@ -46,19 +46,23 @@ static void check_options(struct options *o, struct class_names *labels)
 
 static void parse_options(struct options *o, struct class_names *labels, int argc, char **argv)
 {
-    *o = (struct options){.output_format = "stream", .label_list = "negative,positive", .output = "-",
+    *o = (struct options){.output_format = "stream",
+                          .label_list = "negative,positive",
+                          .output = "-",
                           .run = {.input_format = "auto", .expect_rows = -1, .frame_rows = 1024}};
     const struct cli_option table[] = {
         {'m', "model", CLI_STRING, &o->model, "MODEL",
          .help = "model folder, Hub name in the local cache, or a vocab.txt"},
-        {'\0', "max-len", CLI_LONG, &o->max_len, "N", .min = 2, .max = 1e9, .given = &o->max_len_given, .no_default = true,
-         .help = "cut rows to N tokens, [CLS] and [SEP] among them; else what the model allows"},
+        {'\0', "max-len", CLI_LONG, &o->max_len, "N", .min = 2, .max = 1e9, .given = &o->max_len_given,
+         .no_default = true, .help = "cut rows to N tokens, [CLS] and [SEP] among them; else what the model allows"},
         {'\0', "output-format", CLI_CHOICE, &o->output_format, "FORMAT", .choices = "stream|ndjson",
          .help = "token stream, or the rows with a member input_ids"},
-        {'\0', "offsets", CLI_FLAG, &o->offsets, .help = "with ndjson: also each token's place, in bytes of the sentence"},
+        {'\0', "offsets", CLI_FLAG, &o->offsets,
+         .help = "with ndjson: also each token's place, in bytes of the sentence"},
         {'\0', "pair", CLI_STRING, &o->run.format.pair_member, "MEMBER",
          .help = "second text of each row, such as teacher.reasoning"},
-        {'\0', "labels", CLI_STRING, &o->label_list, "NAMES", .help = "names of the classes 0, 1, ..., separated by commas"},
+        {'\0', "labels", CLI_STRING, &o->label_list, "NAMES",
+         .help = "names of the classes 0, 1, ..., separated by commas"},
         {'\0', "input-format", CLI_CHOICE, &o->run.input_format, "FORMAT", .choices = "auto|text|ndjson|tsv",
          .help = "what the input is; auto looks at its first line"},
         {'\0', "replace-invalid", CLI_FLAG, &o->run.replace_invalid,
@@ -67,7 +71,8 @@ static void parse_options(struct options *o, struct class_names *labels, int arg
          .help = "fail, without the end frame, unless exactly N rows are written"},
         {'\0', "frame-rows", CLI_LONG, &o->run.frame_rows, "N", .min = 1, .max = 1e6,
          .help = "at most N rows in a frame of the stream; no result depends on it"},
-        {'\0', "keep-going", CLI_FLAG, &o->run.keep_going, .help = "skip malformed rows, name them, and exit 3 at the end"},
+        {'\0', "keep-going", CLI_FLAG, &o->run.keep_going,
+         .help = "skip malformed rows, name them, and exit 3 at the end"},
         {'\0', "threads", CLI_LONG, &o->threads, "N", .min = 1, .max = 1024, .no_default = true,
          .help = "threads to work with; else OMP_NUM_THREADS, else one a core"},
         {'o', "output", CLI_FILE, &o->output, "FILE", .help = "where to write; - is standard output"},
@@ -78,8 +83,9 @@ static void parse_options(struct options *o, struct class_names *labels, int arg
                             .options = table,
                             .max_operands = 1,
                             .features = "utf8proc, yajl, OpenMP",
-                            .examples = "wp-tokenize -m google-bert/bert-base-uncased rows.ndjson > rows.tokens\n"
-                                        "echo 'a fine film' | wp-tokenize -m vocab.txt --output-format ndjson --offsets"};
+                            .examples =
+                                "wp-tokenize -m google-bert/bert-base-uncased rows.ndjson > rows.tokens\n"
+                                "echo 'a fine film' | wp-tokenize -m vocab.txt --output-format ndjson --offsets"};
     int n = cli_parse(&cli, argc, argv);
     o->input = n < argc ? argv[n] : "-";
     check_options(o, labels);
@@ -99,7 +105,8 @@ static struct tokenizer *load_tokenizer(struct options *o, const struct class_na
     o->run.frame.tokenizer = t;
     o->run.frame.max_len = o->max_len_given ? o->max_len : v.default_max_len;
     if (o->run.frame.max_len < (o->run.frame.pair ? 3 : 2))
-        die(STATUS_USAGE, "%s: the model allows %ld tokens a row, too few for the special ones", path, o->run.frame.max_len);
+        die(STATUS_USAGE, "%s: the model allows %ld tokens a row, too few for the special ones", path,
+            o->run.frame.max_len);
     buf_addf(&producer, "wp-tokenize %s", distil_version);
     memcpy(head->vocab_sha256, v.sha256, sizeof v.sha256);
     head->do_lower_case = v.do_lower_case;

@@ -11,8 +11,8 @@ struct class_names {
     size_t n;
 };
 
-/* Takes a comma-separated list apart; blanks around a name are not part of it. Fewer than two names, an empty or a doubled
- * one, or invalid UTF-8 is STATUS_USAGE. */
+/* Takes a comma-separated list apart; blanks around a name are not part of it. Fewer than two names, an empty or a
+ * doubled one, or invalid UTF-8 is STATUS_USAGE. */
 int class_names_parse(struct class_names *c, const char *list, struct error *err);
 void class_names_free(struct class_names *c);
 /* The class of a name, -1 where there is none such. */

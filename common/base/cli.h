@@ -2,17 +2,19 @@
  *
  *     struct options { const char *split; long limit; bool shuffle; } o = {.split = "train", .limit = -1};
  *     const struct cli_option table[] = {
- *         {'\0', "split", CLI_CHOICE, &o.split, "NAME", .choices = "train|validation|test", .help = "which part to write"},
- *         {'\0', "limit", CLI_LONG, &o.limit, "N", .min = 0, .max = 1e15, .help = "at most N rows", .no_default = true},
+ *         {'\0', "split", CLI_CHOICE, &o.split, "NAME", .choices = "train|validation|test", .help = "which part to
+ * write"},
+ *         {'\0', "limit", CLI_LONG, &o.limit, "N", .min = 0, .max = 1e15, .help = "at most N rows", .no_default =
+ * true},
  *         {'\0', "shuffle", CLI_FLAG, &o.shuffle, .help = "in random order"},
  *         CLI_END};
  *     const struct cli cli = {.tool = "sst2-dump", .summary = "write a sentence data set as NDJSON",
  *                             .usage = "[options] [PATH]", .options = table, .max_operands = 1};
  *     int n = cli_parse(&cli, argc, argv);     // operands are argv[n...]
  *
- * Added to every table: -h/--help, -V/--version, -q/--quiet, -v/--verbose, --progress/--no-progress, --completions SHELL.
- * -o/--output and others are the tool's own rows. A usage error prints one line and "Try 'tool --help'." and exits 2.
- * The help's defaults are read from the fields before parsing, so they cannot drift.
+ * Added to every table: -h/--help, -V/--version, -q/--quiet, -v/--verbose, --progress/--no-progress, --completions
+ * SHELL. -o/--output and others are the tool's own rows. A usage error prints one line and "Try 'tool --help'." and
+ * exits 2. The help's defaults are read from the fields before parsing, so they cannot drift.
  */
 #ifndef BASE_CLI_H
 #define BASE_CLI_H
@@ -20,20 +22,20 @@
 #include <stdbool.h>
 
 enum cli_type {
-    CLI_FLAG,     /* bool: set true */
-    CLI_UNFLAG,   /* bool: set false (write the option as "no-...") */
-    CLI_LONG,     /* long within min..max */
-    CLI_UINT64,   /* uint64_t, all values */
-    CLI_DOUBLE,   /* double within min..max, finite */
-    CLI_STRING,   /* const char *, not empty */
-    CLI_CHOICE,   /* const char *, one of choices */
-    CLI_FILE,     /* const char *; completions offer files */
-    CLI_FOLDER    /* const char *; completions offer folders */
+    CLI_FLAG,   /* bool: set true */
+    CLI_UNFLAG, /* bool: set false (write the option as "no-...") */
+    CLI_LONG,   /* long within min..max */
+    CLI_UINT64, /* uint64_t, all values */
+    CLI_DOUBLE, /* double within min..max, finite */
+    CLI_STRING, /* const char *, not empty */
+    CLI_CHOICE, /* const char *, one of choices */
+    CLI_FILE,   /* const char *; completions offer files */
+    CLI_FOLDER  /* const char *; completions offer folders */
 };
 
 struct cli_option {
-    char letter;          /* '\0': none */
-    const char *name;     /* the long name; NULL ends the table */
+    char letter;      /* '\0': none */
+    const char *name; /* the long name; NULL ends the table */
     enum cli_type type;
     void *field;          /* where the value goes */
     const char *argument; /* its name in the help, NULL for flags */
@@ -43,7 +45,10 @@ struct cli_option {
     bool no_default;      /* the field's first value is not shown as a default */
     bool *given;          /* set true where the user gave the option; may be NULL */
 };
-#define CLI_END {.name = NULL}
+#define CLI_END                                                                                                        \
+    {                                                                                                                  \
+        .name = NULL                                                                                                   \
+    }
 
 struct cli {
     const char *tool;

@@ -1,6 +1,7 @@
 /* hub.h - where a MODEL is: a folder, a file, or a Hugging Face Hub name looked up in the local cache.
  *
- * Nothing is ever fetched here. Cache layout: $HF_HUB_CACHE, else $HF_HOME/hub, else $XDG_CACHE_HOME/huggingface/hub, else
+ * Nothing is ever fetched here. Cache layout: $HF_HUB_CACHE, else $HF_HOME/hub, else $XDG_CACHE_HOME/huggingface/hub,
+ * else
  * ~/.cache/huggingface/hub; in it models--ORG--NAME/refs/main holds a commit, snapshots/COMMIT the files. A short name
  * (bert-base-uncased) is also looked up under its full one (google-bert/bert-base-uncased).
  */

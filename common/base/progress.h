@@ -23,7 +23,8 @@ void progress_start(struct progress *p, const char *unit, uint64_t total);
 /* Cheap; may be called for every record. `note` (may be NULL) is added at the end of the line. */
 void progress_update(struct progress *p, uint64_t done, const char *note);
 void progress_finish(struct progress *p);
-/* Takes the line off the terminal, so that a message can be printed; the next update shows it again. diag.c calls it. */
+/* Takes the line off the terminal, so that a message can be printed; the next update shows it again. diag.c calls it.
+ */
 void progress_erase(void);
 
 /* Seconds on a monotonic clock. */

@@ -1,7 +1,7 @@
 /* activations.h - the memory of one forward (and backward) pass: one slab, laid out again for each batch.
  *
- * For training every layer keeps what its way back needs. For inference all layers share one set, since nothing is kept.
- * P = padded tokens, H = hidden size, I = intermediate size, N = padded rows.
+ * For training every layer keeps what its way back needs. For inference all layers share one set, since nothing is
+ * kept. P = padded tokens, H = hidden size, I = intermediate size, N = padded rows.
  */
 #ifndef BERT_ACTIVATIONS_H
 #define BERT_ACTIVATIONS_H
@@ -12,12 +12,13 @@
 #include "bert/batch.h"
 #include "bert/config.h"
 
-/* In the last layer only the first token of each row is computed beyond keys and values: there queries = N, and `input_first`
- * holds those tokens' inputs; elsewhere queries = P, and q, k, v are the thirds of one [P, 3 H] matrix. */
+/* In the last layer only the first token of each row is computed beyond keys and values: there queries = N, and
+ * `input_first` holds those tokens' inputs; elsewhere queries = P, and q, k, v are the thirds of one [P, 3 H] matrix.
+ */
 struct layer_activations {
-    const float *input;      /* [P, H] the layer below's output */
-    float *input_first;      /* [N, H]; NULL but in the last layer */
-    float *q, *k, *v;        /* [queries, H], [P, H], [P, H] with leading dimensions ldq, ldkv */
+    const float *input; /* [P, H] the layer below's output */
+    float *input_first; /* [N, H]; NULL but in the last layer */
+    float *q, *k, *v;   /* [queries, H], [P, H], [P, H] with leading dimensions ldq, ldkv */
     size_t ldq, ldkv;
     float *probabilities;    /* heads x queries x tokens for each row; NULL for inference */
     float *context;          /* [queries, H] */
@@ -32,12 +33,12 @@ struct layer_activations {
 
 struct activations {
     bool training;
-    struct layer_activations *layers; /* [num_hidden_layers] */
+    struct layer_activations *layers;                                          /* [num_hidden_layers] */
     float *embedding_sum, *embedding_output, *embedding_mean, *embedding_rstd; /* [P, H], [P, H], [P], [P] */
-    size_t *probability_offsets;       /* [rows + 1] all layers but the last */
-    size_t *first_probability_offsets; /* [rows + 1] last layer */
-    float *pooled, *pooled_dropped;    /* [N, H] */
-    float *logits;                     /* [rows, classes] */
+    size_t *probability_offsets;                                               /* [rows + 1] all layers but the last */
+    size_t *first_probability_offsets;                                         /* [rows + 1] last layer */
+    float *pooled, *pooled_dropped;                                            /* [N, H] */
+    float *logits;                                                             /* [rows, classes] */
     /* way back, shared by all layers; NULL for inference */
     float *d_output, *d_masked, *d_context; /* [P, H] */
     float *d_qkv;                           /* [P, 3 H] */

@@ -13,7 +13,8 @@ static float *head_gradient(const struct model *m, float *gradients, int which)
     return gradients + m->parameters.list[parameter_of_head(&m->parameters, which)].offset;
 }
 
-/* d: gradient of a sum `residual + dropout(map)`. Returns the map's own gradient: d itself without dropout, else masked. */
+/* d: gradient of a sum `residual + dropout(map)`. Returns the map's own gradient: d itself without dropout, else
+ * masked. */
 static const float *through_dropout(const struct nn *nn, struct activations *a, const float *d,
                                     const struct nn_dropout *drop, uint32_t site, size_t rows, size_t hidden)
 {
@@ -42,8 +43,8 @@ static void backward_feed_forward(const struct model *m, const struct nn *nn, si
     nn->linear_grad_weight(nn, layer_gradient(m, gradients, layer, INTERMEDIATE_WEIGHT),
                            layer_gradient(m, gradients, layer, INTERMEDIATE_BIAS), a->d_hidden, intermediate,
                            l->attention_output, hidden, queries, intermediate, hidden);
-    nn->linear_grad_input(nn, d, hidden, a->d_hidden, intermediate, layer_weight(m, layer, INTERMEDIATE_WEIGHT), queries,
-                          intermediate, hidden, true);
+    nn->linear_grad_input(nn, d, hidden, a->d_hidden, intermediate, layer_weight(m, layer, INTERMEDIATE_WEIGHT),
+                          queries, intermediate, hidden, true);
 }
 
 /* d (in: of the attention block's output; out: of the residual branch); a->d_context: of the context. */
@@ -59,8 +60,8 @@ static void backward_attention_output(const struct model *m, const struct nn *nn
     nn->linear_grad_weight(nn, layer_gradient(m, gradients, layer, ATTENTION_OUTPUT_WEIGHT),
                            layer_gradient(m, gradients, layer, ATTENTION_OUTPUT_BIAS), dz, hidden, l->context, hidden,
                            queries, hidden, hidden);
-    nn->linear_grad_input(nn, a->d_context, hidden, dz, hidden, layer_weight(m, layer, ATTENTION_OUTPUT_WEIGHT), queries,
-                          hidden, hidden, false);
+    nn->linear_grad_input(nn, a->d_context, hidden, dz, hidden, layer_weight(m, layer, ATTENTION_OUTPUT_WEIGHT),
+                          queries, hidden, hidden, false);
 }
 
 /* Any layer but the last: q, k and v of all tokens are one product. d: [P, hidden], in place. */
@@ -75,8 +76,8 @@ static void backward_projections(const struct model *m, const struct nn *nn, siz
     nn->linear_grad_weight(nn, layer_gradient(m, gradients, layer, QUERY_WEIGHT),
                            layer_gradient(m, gradients, layer, QUERY_BIAS), a->d_qkv, ld, l->input, hidden,
                            b->padded_tokens, ld, hidden);
-    nn->linear_grad_input(nn, a->d_output, hidden, a->d_qkv, ld, layer_weight(m, layer, QUERY_WEIGHT),
-                          b->padded_tokens, ld, hidden, true);
+    nn->linear_grad_input(nn, a->d_output, hidden, a->d_qkv, ld, layer_weight(m, layer, QUERY_WEIGHT), b->padded_tokens,
+                          ld, hidden, true);
 }
 
 /* The last layer: a->d_first is the gradient of the first tokens' residual branch; sets a->d_output of all tokens. */
@@ -129,8 +130,8 @@ static void backward_head(const struct model *m, const struct nn *nn, struct act
     size_t hidden = (size_t)m->config.hidden_size;
     struct nn_dropout drop = dropout_of_rows(dropout, dropout ? dropout->classifier : 0, b);
     nn->linear_grad_weight(nn, head_gradient(m, gradients, CLASSIFIER_WEIGHT),
-                           head_gradient(m, gradients, CLASSIFIER_BIAS), d_logits, m->classes, a->pooled_dropped, hidden,
-                           b->rows, m->classes, hidden);
+                           head_gradient(m, gradients, CLASSIFIER_BIAS), d_logits, m->classes, a->pooled_dropped,
+                           hidden, b->rows, m->classes, hidden);
     nn->linear_grad_input(nn, a->d_pooled, hidden, d_logits, m->classes, head_weight(m, CLASSIFIER_WEIGHT), b->rows,
                           m->classes, hidden, false);
     memset(a->d_pooled + b->rows * hidden, 0, (b->padded_rows - b->rows) * hidden * sizeof(float));
@@ -144,8 +145,8 @@ static void backward_head(const struct model *m, const struct nn *nn, struct act
                           hidden, hidden, false);
 }
 
-static void backward_embeddings(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
-                                const struct model_dropout *dropout, float *gradients)
+static void backward_embeddings(const struct model *m, const struct nn *nn, struct activations *a,
+                                const struct batch *b, const struct model_dropout *dropout, float *gradients)
 {
     const struct parameter *p = m->parameters.list;
     size_t hidden = (size_t)m->config.hidden_size;

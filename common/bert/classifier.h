@@ -1,7 +1,8 @@
 /* classifier.h - a trained model folder as a function from sentences or token rows to predictions, in batches.
  *
  * Rows are gathered until enough tokens are there for efficient matrix products (or the caller wants the answers), then
- * classified at once. What a row is answered does not depend on what it is batched with, up to the rounding of the products.
+ * classified at once. What a row is answered does not depend on what it is batched with, up to the rounding of the
+ * products.
  */
 #ifndef BERT_CLASSIFIER_H
 #define BERT_CLASSIFIER_H
@@ -24,11 +25,11 @@ struct classifier {
     struct encoding encoding;
     struct activations activations;
     struct batch batch;
-    struct rows rows;          /* gathered */
+    struct rows rows; /* gathered */
     uint64_t *which;
     size_t which_capacity;
-    double *probabilities;     /* [classes] of the row that was last asked for */
-    uint64_t truncated;        /* sentences that were cut to the model's length */
+    double *probabilities; /* [classes] of the row that was last asked for */
+    uint64_t truncated;    /* sentences that were cut to the model's length */
     long max_len;
 };
 

@@ -47,8 +47,8 @@ int evaluation_check(const struct rows *rows, size_t classes, struct error *err)
     return 0;
 }
 
-int evaluate(const struct model *m, const struct nn *nn, struct activations *a, struct batch *b, const struct rows *rows,
-             struct evaluation *e, struct error *err)
+int evaluate(const struct model *m, const struct nn *nn, struct activations *a, struct batch *b,
+             const struct rows *rows, struct evaluation *e, struct error *err)
 {
     size_t n, k = m->classes;
     uint64_t *which = labelled_rows(rows, &n);
@@ -70,8 +70,9 @@ int evaluate(const struct model *m, const struct nn *nn, struct activations *a, 
         }
     }
     if (!isfinite(loss)) {
-        error_set(err, STATUS_FAILURE, "on the validation rows the model's logits are not finite; try a smaller "
-                                       "--learning-rate");
+        error_set(err, STATUS_FAILURE,
+                  "on the validation rows the model's logits are not finite; try a smaller "
+                  "--learning-rate");
         goto done;
     }
     e->loss = loss / (double)n;

@@ -8,8 +8,8 @@
 #include "wire/rows.h"
 
 struct evaluation {
-    size_t rows;  /* with a gold label */
-    double loss;  /* mean cross-entropy with the gold label */
+    size_t rows; /* with a gold label */
+    double loss; /* mean cross-entropy with the gold label */
     struct score score;
     size_t one_class; /* the class that every row was given, plus 1; 0 where there were several */
 };
@@ -17,9 +17,9 @@ struct evaluation {
 /* Whether the rows can be evaluated: some have a gold label, and none one that is no class. The text names the row,
  * counted from 1. */
 int evaluation_check(const struct rows *rows, size_t classes, struct error *err);
-/* Evaluates all rows with a gold label, which evaluation_check has passed; a is for inference. Rows without one are left
- * out. Logits that are not finite are a failure. */
-int evaluate(const struct model *m, const struct nn *nn, struct activations *a, struct batch *b, const struct rows *rows,
-             struct evaluation *e, struct error *err);
+/* Evaluates all rows with a gold label, which evaluation_check has passed; a is for inference. Rows without one are
+ * left out. Logits that are not finite are a failure. */
+int evaluate(const struct model *m, const struct nn *nn, struct activations *a, struct batch *b,
+             const struct rows *rows, struct evaluation *e, struct error *err);
 
 #endif

@@ -73,8 +73,8 @@ static void forward_layer(const struct model *m, const struct nn *nn, size_t lay
     float *z = l->derivative ? l->derivative : l->hidden;
     nn->linear(nn, z, intermediate, l->attention_output, hidden, layer_weight(m, layer, INTERMEDIATE_WEIGHT), NULL,
                queries, intermediate, hidden);
-    nn->bias_activation(nn, m->config.hidden_act, l->hidden, l->derivative, z, layer_weight(m, layer, INTERMEDIATE_BIAS),
-                        queries, intermediate);
+    nn->bias_activation(nn, m->config.hidden_act, l->hidden, l->derivative, z,
+                        layer_weight(m, layer, INTERMEDIATE_BIAS), queries, intermediate);
     nn->linear(nn, l->output_sum, hidden, l->hidden, intermediate, layer_weight(m, layer, OUTPUT_WEIGHT), NULL, queries,
                hidden, intermediate);
     nn->add_norm(nn, l->output, l->output_sum, l->output_mean, l->output_rstd, l->output_sum,

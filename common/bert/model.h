@@ -1,8 +1,8 @@
 /* model.h - a BERT encoder with a sequence classifier: forward, and backward through everything.
  *
  * The network is that of Devlin et al. 2019 as Hugging Face's BertForSequenceClassification computes it: embeddings,
- * LayerNorm after each residual sum, pooler (tanh of a dense layer over the first token), classifier. It knows nothing of
- * losses: those are objectives, which turn logits into the gradient of the logits.
+ * LayerNorm after each residual sum, pooler (tanh of a dense layer over the first token), classifier. It knows nothing
+ * of losses: those are objectives, which turn logits into the gradient of the logits.
  */
 #ifndef BERT_MODEL_H
 #define BERT_MODEL_H
@@ -33,11 +33,12 @@ struct model_dropout {
 
 /* For inference: maps the folder's weights. A folder without a classifier is STATUS_USAGE. */
 int model_map(struct model *m, const char *folder, struct error *err);
-/* For training, in two steps, so that a broken folder is refused before the rows are read that tell the number of classes.
- * Opens: reads the config, maps the files; classes is what the folder's classifier has, 0 without one. */
+/* For training, in two steps, so that a broken folder is refused before the rows are read that tell the number of
+ * classes. Opens: reads the config, maps the files; classes is what the folder's classifier has, 0 without one. */
 int model_open(struct model *m, const char *folder, struct error *err);
-/* Copies the weights of an open folder into a slab. classes 0: as the folder has. A missing pooler or classifier (or one of
- * another number of classes) is initialised from the seed; *fresh tells whether that happened to the classifier. */
+/* Copies the weights of an open folder into a slab. classes 0: as the folder has. A missing pooler or classifier (or
+ * one of another number of classes) is initialised from the seed; *fresh tells whether that happened to the classifier.
+ */
 int model_load(struct model *m, size_t classes, uint64_t seed, bool *fresh, struct error *err);
 /* A random encoder of that config. */
 void model_random(struct model *m, const struct bert_config *config, size_t classes, uint64_t seed);
@@ -47,8 +48,8 @@ void model_free(struct model *m);
  * max_position_embeddings (model_check_rows). dropout NULL: none. */
 void model_forward(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
                    const struct model_dropout *dropout);
-/* gradients (a slab like the parameters') += from d_logits [rows, classes]; a is what the forward pass left, with training
- * set, and the same dropout. */
+/* gradients (a slab like the parameters') += from d_logits [rows, classes]; a is what the forward pass left, with
+ * training set, and the same dropout. */
 void model_backward(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
                     const struct model_dropout *dropout, const float *d_logits, float *gradients);
 

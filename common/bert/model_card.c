@@ -45,8 +45,8 @@ void model_card_write(struct buf *out, const struct model *m, const char *origin
     const struct bert_config *c = &m->config;
     buf_addstr(out, "---\nlibrary_name: transformers\npipeline_tag: text-classification\ntags:\n- bert\n---\n\n");
     buf_addstr(out, "# Sentence classifier\n\n");
-    buf_addf(out, "A BERT encoder of %ld layers, %ld wide with %ld heads, and a classifier of %zu classes", c->num_hidden_layers,
-             c->hidden_size, c->num_attention_heads, m->classes);
+    buf_addf(out, "A BERT encoder of %ld layers, %ld wide with %ld heads, and a classifier of %zu classes",
+             c->num_hidden_layers, c->hidden_size, c->num_attention_heads, m->classes);
     for (size_t i = 0; i < c->n_labels; i++)
         buf_addf(out, "%s `%s`", i ? "," : ":", c->labels[i]);
     buf_addf(out, ". Trained by bert-train %s from %s.\n\n## Scores\n\n", distil_version, origin);

@@ -16,16 +16,18 @@ static inline const float *head_weight(const struct model *m, int which)
     return m->parameters.list[parameter_of_head(&m->parameters, which)].value;
 }
 
-static inline struct nn_dropout dropout_of_tokens(const struct model_dropout *d, double probability, const struct batch *b)
+static inline struct nn_dropout dropout_of_tokens(const struct model_dropout *d, double probability,
+                                                  const struct batch *b)
 {
-    return (struct nn_dropout){.probability = d ? (float)probability : 0.0f, .seed = d ? d->seed : 0,
-                               .row = b->token_row, .token = b->token};
+    return (struct nn_dropout){
+        .probability = d ? (float)probability : 0.0f, .seed = d ? d->seed : 0, .row = b->token_row, .token = b->token};
 }
 
-static inline struct nn_dropout dropout_of_rows(const struct model_dropout *d, double probability, const struct batch *b)
+static inline struct nn_dropout dropout_of_rows(const struct model_dropout *d, double probability,
+                                                const struct batch *b)
 {
-    return (struct nn_dropout){.probability = d ? (float)probability : 0.0f, .seed = d ? d->seed : 0, .row = b->row,
-                               .token = b->first};
+    return (struct nn_dropout){
+        .probability = d ? (float)probability : 0.0f, .seed = d ? d->seed : 0, .row = b->row, .token = b->first};
 }
 
 static inline struct nn_attention attention_of_layer(const struct model *m, size_t layer, const struct activations *a,

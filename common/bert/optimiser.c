@@ -34,13 +34,17 @@ double optimiser_update(struct optimiser *o, const struct nn *nn, struct paramet
     if (!isfinite(norm))
         return norm;
     o->step++;
-    struct nn_adamw a = {.learning_rate = learning_rate, .beta1 = o->beta1, .beta2 = o->beta2, .epsilon = o->epsilon,
-                         .gradient_scale = factor < 1 ? factor : 1, .step = o->step};
+    struct nn_adamw a = {.learning_rate = learning_rate,
+                         .beta1 = o->beta1,
+                         .beta2 = o->beta2,
+                         .epsilon = o->epsilon,
+                         .gradient_scale = factor < 1 ? factor : 1,
+                         .step = o->step};
     for (size_t i = 0; i < p->n; i++) {
         const struct parameter *q = &p->list[i];
         a.weight_decay = q->decay ? o->weight_decay : 0;
-        nn->adamw(nn, p->slab + q->offset, o->first + q->offset, o->second + q->offset, o->gradients + q->offset, q->size,
-                  &a);
+        nn->adamw(nn, p->slab + q->offset, o->first + q->offset, o->second + q->offset, o->gradients + q->offset,
+                  q->size, &a);
     }
     return norm;
 }

@@ -9,9 +9,10 @@
 
 struct optimiser {
     double beta1, beta2, epsilon, weight_decay, max_grad_norm; /* max_grad_norm 0: no clipping */
-    float *gradients, *first, *second; /* slabs like the parameters': gradient, moving averages of it and of its square */
+    float *gradients, *first,
+        *second; /* slabs like the parameters': gradient, moving averages of it and of its square */
     size_t size;
-    uint64_t step;                     /* updates done */
+    uint64_t step; /* updates done */
 };
 
 void optimiser_init(struct optimiser *o, const struct parameters *p);

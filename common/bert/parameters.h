@@ -1,9 +1,9 @@
 /* parameters.h - the table of a classifier's parameters: name, shape, where the values lie.
  *
- * Names are Hugging Face's for BertForSequenceClassification ("bert.encoder.layer.0.attention.self.query.weight"). Linear
- * weights are [out, in], row-major, as in the checkpoint; no transposed copies. The values lie either in one slab
- * (training; query, key and value of a layer side by side, so that they are one [3 hidden, hidden] matrix) or wherever
- * the checkpoint is mapped (inference). Gradients and moments are slabs of the same layout.
+ * Names are Hugging Face's for BertForSequenceClassification ("bert.encoder.layer.0.attention.self.query.weight").
+ * Linear weights are [out, in], row-major, as in the checkpoint; no transposed copies. The values lie either in one
+ * slab (training; query, key and value of a layer side by side, so that they are one [3 hidden, hidden] matrix) or
+ * wherever the checkpoint is mapped (inference). Gradients and moments are slabs of the same layout.
  */
 #ifndef BERT_PARAMETERS_H
 #define BERT_PARAMETERS_H
@@ -15,18 +15,33 @@
 
 /* Order within a layer. */
 enum layer_parameter {
-    QUERY_WEIGHT, KEY_WEIGHT, VALUE_WEIGHT,          /* [hidden, hidden] each */
-    QUERY_BIAS, KEY_BIAS, VALUE_BIAS,                /* [hidden] */
-    ATTENTION_OUTPUT_WEIGHT, ATTENTION_OUTPUT_BIAS,  /* [hidden, hidden], [hidden] */
-    ATTENTION_NORM_WEIGHT, ATTENTION_NORM_BIAS,      /* [hidden] */
-    INTERMEDIATE_WEIGHT, INTERMEDIATE_BIAS,          /* [intermediate, hidden], [intermediate] */
-    OUTPUT_WEIGHT, OUTPUT_BIAS,                      /* [hidden, intermediate], [hidden] */
-    OUTPUT_NORM_WEIGHT, OUTPUT_NORM_BIAS,            /* [hidden] */
+    QUERY_WEIGHT,
+    KEY_WEIGHT,
+    VALUE_WEIGHT, /* [hidden, hidden] each */
+    QUERY_BIAS,
+    KEY_BIAS,
+    VALUE_BIAS, /* [hidden] */
+    ATTENTION_OUTPUT_WEIGHT,
+    ATTENTION_OUTPUT_BIAS, /* [hidden, hidden], [hidden] */
+    ATTENTION_NORM_WEIGHT,
+    ATTENTION_NORM_BIAS, /* [hidden] */
+    INTERMEDIATE_WEIGHT,
+    INTERMEDIATE_BIAS, /* [intermediate, hidden], [intermediate] */
+    OUTPUT_WEIGHT,
+    OUTPUT_BIAS, /* [hidden, intermediate], [hidden] */
+    OUTPUT_NORM_WEIGHT,
+    OUTPUT_NORM_BIAS, /* [hidden] */
     LAYER_PARAMETERS
 };
 /* Order before the layers. */
-enum { WORD_EMBEDDINGS, POSITION_EMBEDDINGS, TOKEN_TYPE_EMBEDDINGS, EMBEDDING_NORM_WEIGHT, EMBEDDING_NORM_BIAS,
-       EMBEDDING_PARAMETERS };
+enum {
+    WORD_EMBEDDINGS,
+    POSITION_EMBEDDINGS,
+    TOKEN_TYPE_EMBEDDINGS,
+    EMBEDDING_NORM_WEIGHT,
+    EMBEDDING_NORM_BIAS,
+    EMBEDDING_PARAMETERS
+};
 /* Order after the layers. */
 enum { POOLER_WEIGHT, POOLER_BIAS, CLASSIFIER_WEIGHT, CLASSIFIER_BIAS, HEAD_PARAMETERS };
 
@@ -59,8 +74,10 @@ size_t parameter_of_head(const struct parameters *p, int which);
 /* Finds by full name; NULL where there is none. */
 struct parameter *parameters_find(const struct parameters *p, const char *name);
 
-/* Fills one parameter of the slab as BertModel's initialisation does: normal(0, initializer_range) for weights and embeddings (row
- * pad_token_id of the word embeddings zero), 0 for biases, 1 for LayerNorm weights. The values depend on seed and the parameter's name alone. */
-void parameter_initialise(struct parameters *p, struct parameter *which, const struct bert_config *config, unsigned long long seed);
+/* Fills one parameter of the slab as BertModel's initialisation does: normal(0, initializer_range) for weights and
+ * embeddings (row pad_token_id of the word embeddings zero), 0 for biases, 1 for LayerNorm weights. The values depend
+ * on seed and the parameter's name alone. */
+void parameter_initialise(struct parameters *p, struct parameter *which, const struct bert_config *config,
+                          unsigned long long seed);
 
 #endif

@@ -7,8 +7,8 @@
 #include "base/error.h"
 #include "wire/stream.h"
 
-/* Reads all of a stream (NULL or "-": stdin), checking that it was tokenised with that vocabulary (vocabulary_sha256 NULL:
- * any). The head goes to *head where that is not NULL (freed by the caller with stream_head_free). */
+/* Reads all of a stream (NULL or "-": stdin), checking that it was tokenised with that vocabulary (vocabulary_sha256
+ * NULL: any). The head goes to *head where that is not NULL (freed by the caller with stream_head_free). */
 int spool_read(struct rows *rows, struct stream_head *head, const char *path, const char *vocabulary_sha256,
                struct error *err);
 

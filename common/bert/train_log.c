@@ -37,7 +37,8 @@ static void write_record(const struct train_reports *r, struct buf *b)
 }
 
 void train_log_start(const struct train_reports *r, const struct model *m, const struct nn *nn,
-                     const struct train_data *data, const struct train_options *o, uint64_t steps, uint64_t warmup_steps)
+                     const struct train_data *data, const struct train_options *o, uint64_t steps,
+                     uint64_t warmup_steps)
 {
     struct buf b = {0};
     if (!r->metrics)
@@ -123,6 +124,6 @@ void train_log_epoch(uint64_t epoch, const struct train_result *result)
         diag_line("Epoch %llu: Training Loss - %.6f | Validation Loss - %.6f | Accuracy - %.4f",
                   (unsigned long long)epoch, result->train_loss, result->validation_loss, result->validation_accuracy);
     else
-        diag_line("Epoch %llu: Training Loss - %.6f | Validation Loss - n/a | Accuracy - n/a", (unsigned long long)epoch,
-                  result->train_loss);
+        diag_line("Epoch %llu: Training Loss - %.6f | Validation Loss - n/a | Accuracy - n/a",
+                  (unsigned long long)epoch, result->train_loss);
 }

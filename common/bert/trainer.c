@@ -32,13 +32,13 @@ struct run {
     struct activations training, inference;
     struct batch batch;
     struct model_dropout dropout;
-    uint64_t *order;                 /* the epoch's permutation of the rows */
+    uint64_t *order; /* the epoch's permutation of the rows */
     float *d_logits;
     size_t *counts;
     uint64_t steps, steps_per_epoch, warmup_steps;
-    uint64_t step, epoch;            /* done */
-    uint64_t rows_done;              /* over all epochs */
-    double epoch_loss;               /* sum over the epoch's rows */
+    uint64_t step, epoch; /* done */
+    uint64_t rows_done;   /* over all epochs */
+    double epoch_loss;    /* sum over the epoch's rows */
     uint64_t epoch_rows;
     uint64_t evaluated_at, saved_at; /* steps done then, plus 1 */
     struct progress progress;
@@ -56,7 +56,8 @@ static void run_init(struct run *r)
     uint64_t n = r->data->train->n, window = (uint64_t)(o->batch_size * o->gradient_accumulation_steps);
     r->steps_per_epoch = (n + window - 1) / window;
     r->steps = o->max_steps > 0 ? (uint64_t)o->max_steps : r->steps_per_epoch * (uint64_t)o->epochs;
-    r->warmup_steps = o->warmup_steps > 0 ? (uint64_t)o->warmup_steps : (uint64_t)ceil(o->warmup_ratio * (double)r->steps);
+    r->warmup_steps =
+        o->warmup_steps > 0 ? (uint64_t)o->warmup_steps : (uint64_t)ceil(o->warmup_ratio * (double)r->steps);
     optimiser_init(&r->optimiser, &r->m->parameters);
     r->optimiser.weight_decay = o->weight_decay;
     r->optimiser.max_grad_norm = o->max_grad_norm;
@@ -65,8 +66,8 @@ static void run_init(struct run *r)
     double classifier = c->classifier_dropout >= 0 ? c->classifier_dropout : c->hidden_dropout_prob;
     struct rng seeds;
     rng_init(&seeds, o->seed, RNG_DROPOUT);
-    r->dropout = (struct model_dropout){c->hidden_dropout_prob, c->attention_probs_dropout_prob, classifier,
-                                        rng_u64(&seeds)};
+    r->dropout =
+        (struct model_dropout){c->hidden_dropout_prob, c->attention_probs_dropout_prob, classifier, rng_u64(&seeds)};
     if (o->dropout >= 0)
         r->dropout.hidden = r->dropout.attention = r->dropout.classifier = o->dropout;
     r->order = xmalloc_array(n, sizeof *r->order);
@@ -112,7 +113,8 @@ static double accumulate_gradients(struct run *r, const uint64_t *which, size_t 
         size_t count = n - begin < batch_size ? n - begin : batch_size;
         batch_fill(&r->batch, r->data->train, which + begin, count, r->rows_done + begin);
         model_forward(r->m, r->nn, &r->training, &r->batch, dropout);
-        struct objective_batch b = {r->data->train, which + begin, count, r->m->classes, r->training.logits, r->d_logits};
+        struct objective_batch b = {r->data->train, which + begin,      count,
+                                    r->m->classes,  r->training.logits, r->d_logits};
         loss += objectives_add(r->objectives, &b, r->counts);
         model_backward(r->m, r->nn, &r->training, &r->batch, dropout, r->d_logits, r->optimiser.gradients);
     }
@@ -213,12 +215,19 @@ static int run_epoch(struct run *r, struct error *err)
     return end_epoch(r, at >= n, err);
 }
 
-int trainer_run(struct model *m, const struct nn *nn, const struct objectives *objectives, const struct train_data *data,
-                const struct train_options *o, const struct train_reports *reports, save_function *save,
-                void *save_context, struct train_result *result, struct error *err)
+int trainer_run(struct model *m, const struct nn *nn, const struct objectives *objectives,
+                const struct train_data *data, const struct train_options *o, const struct train_reports *reports,
+                save_function *save, void *save_context, struct train_result *result, struct error *err)
 {
-    struct run r = {.m = m, .nn = nn, .objectives = objectives, .data = data, .o = o, .reports = reports, .save = save,
-                    .save_context = save_context, .result = result};
+    struct run r = {.m = m,
+                    .nn = nn,
+                    .objectives = objectives,
+                    .data = data,
+                    .o = o,
+                    .reports = reports,
+                    .save = save,
+                    .save_context = save_context,
+                    .result = result};
     int status = -1;
     *result = (struct train_result){0};
     if (data->train->n == 0)

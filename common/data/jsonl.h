@@ -16,7 +16,7 @@
 
 struct jsonl {
     struct lines *lines;                    /* not owned */
-    const struct class_names *labels;            /* not owned */
+    const struct class_names *labels;       /* not owned */
     const char *text_member, *label_member; /* as asked for; NULL: the usual names */
     struct json doc;
     struct buf members;

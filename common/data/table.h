@@ -23,7 +23,7 @@ struct field {
 };
 
 struct table {
-    struct lines *lines;         /* not owned */
+    struct lines *lines;              /* not owned */
     const struct class_names *labels; /* not owned */
     char delimiter;
     bool quoted;       /* quotes mean something (CSV) */

@@ -1,8 +1,8 @@
 /* nn.h - the operators that a BERT encoder is made of, forward and backward, behind one struct of function pointers.
  *
  * Rows are packed: the tokens of a batch lie one after another, [T, hidden], without padding inside. All matrices are
- * row-major float32; weights are [out, in] as in the checkpoint. `ld...` is the distance in floats from one row to the next.
- * A gradient written with "=" is overwritten, with "+=" added to.
+ * row-major float32; weights are [out, in] as in the checkpoint. `ld...` is the distance in floats from one row to the
+ * next. A gradient written with "=" is overwritten, with "+=" added to.
  *
  * Every operator splits its work into parts that do not depend on the number of threads, and every sum has a fixed
  * order: on one kind of processor the results are the same bits for any number of threads.
@@ -18,18 +18,24 @@
 #include "base/error.h"
 #include "nn/activation.h"
 
-/* Where dropout masks come from: Philox (base/rng.h) over (row, token, site, element), so that a mask is a function of the
- * row's number in the run and of its place in the network, and does not depend on the batch or on threads. */
+/* Where dropout masks come from: Philox (base/rng.h) over (row, token, site, element), so that a mask is a function of
+ * the row's number in the run and of its place in the network, and does not depend on the batch or on threads. */
 struct nn_dropout {
-    float probability;      /* 0: none */
+    float probability; /* 0: none */
     uint64_t seed;
-    const uint64_t *row;    /* [T] number of the token's row in the run, counted over all epochs */
-    const uint32_t *token;  /* [T] the token's place in its row */
+    const uint64_t *row;   /* [T] number of the token's row in the run, counted over all epochs */
+    const uint32_t *token; /* [T] the token's place in its row */
 };
 
 /* A site is a place in the network; each draws masks of its own. */
-enum nn_dropout_site { NN_SITE_EMBEDDINGS, NN_SITE_ATTENTION_PROBABILITIES, NN_SITE_ATTENTION_OUTPUT, NN_SITE_OUTPUT,
-                       NN_SITE_CLASSIFIER, NN_SITES };
+enum nn_dropout_site {
+    NN_SITE_EMBEDDINGS,
+    NN_SITE_ATTENTION_PROBABILITIES,
+    NN_SITE_ATTENTION_OUTPUT,
+    NN_SITE_OUTPUT,
+    NN_SITE_CLASSIFIER,
+    NN_SITES
+};
 static inline uint32_t nn_site(size_t layer, enum nn_dropout_site site)
 {
     return (uint32_t)(layer * NN_SITES + (size_t)site);
@@ -37,29 +43,30 @@ static inline uint32_t nn_site(size_t layer, enum nn_dropout_site site)
 
 /* What attention works on: the rows of a packed batch. */
 struct nn_attention {
-    size_t rows;              /* sentences */
-    const int64_t *offsets;   /* [rows + 1] tokens of sentence r: offsets[r] .. offsets[r + 1] */
-    const size_t *probability_offsets; /* [rows + 1] where a sentence's probabilities start: heads x queries x tokens each */
+    size_t rows;            /* sentences */
+    const int64_t *offsets; /* [rows + 1] tokens of sentence r: offsets[r] .. offsets[r + 1] */
+    const size_t
+        *probability_offsets; /* [rows + 1] where a sentence's probabilities start: heads x queries x tokens each */
     bool first_only;          /* only the first token of each sentence asks: q has one row a sentence */
     size_t heads, head_size;
-    float scale;              /* 1 / sqrt(head_size) */
+    float scale; /* 1 / sqrt(head_size) */
     struct nn_dropout dropout;
     uint32_t site;
 };
 
 struct nn_adamw {
     double learning_rate, beta1, beta2, epsilon, weight_decay;
-    double gradient_scale;     /* clipping: multiplies every gradient first */
-    uint64_t step;             /* from 1, for bias correction */
+    double gradient_scale; /* clipping: multiplies every gradient first */
+    uint64_t step;         /* from 1, for bias correction */
 };
 
 struct gemm_library;
 struct cpu_kernels;
 
 struct nn {
-    const char *name;      /* "cpu" */
-    const char *library;   /* the matrix library, with its version and core type */
-    const char *kernels;   /* "avx2" */
+    const char *name;    /* "cpu" */
+    const char *library; /* the matrix library, with its version and core type */
+    const char *kernels; /* "avx2" */
     int threads;
     const struct gemm_library *matrix_library; /* the CPU backend's own */
     const struct cpu_kernels *kernel_table;
@@ -74,14 +81,16 @@ struct nn {
     void (*linear_grad_weight)(const struct nn *nn, float *dw, float *dbias, const float *dy, size_t lddy,
                                const float *x, size_t ldx, size_t rows, size_t out, size_t in);
 
-    /* z[rows, n] holds a linear map without its bias. h = f(z + bias); derivative (may be z itself, or NULL) = f'(z + bias). */
+    /* z[rows, n] holds a linear map without its bias. h = f(z + bias); derivative (may be z itself, or NULL) = f'(z +
+     * bias). */
     void (*bias_activation)(const struct nn *nn, enum activation f, float *h, float *derivative, const float *z,
                             const float *bias, size_t rows, size_t n);
     /* x[n] *= y[n], elementwise. */
     void (*multiply)(const struct nn *nn, float *x, const float *y, size_t n);
 
-    /* sum = residual + dropout(z + bias); y = LayerNorm(sum) weight + beta (Ba, Kiros, Hinton 2016). sum may be z. residual, bias
-     * and the dropout may be NULL. mean and rstd [rows] are kept for the way back (NULL: not needed). All [rows, n]. */
+    /* sum = residual + dropout(z + bias); y = LayerNorm(sum) weight + beta (Ba, Kiros, Hinton 2016). sum may be z.
+     * residual, bias and the dropout may be NULL. mean and rstd [rows] are kept for the way back (NULL: not needed).
+     * All [rows, n]. */
     void (*add_norm)(const struct nn *nn, float *y, float *sum, float *mean, float *rstd, const float *z,
                      const float *bias, const float *residual, const float *weight, const float *beta, float epsilon,
                      const struct nn_dropout *dropout, uint32_t site, size_t rows, size_t n);
@@ -93,14 +102,14 @@ struct nn {
     void (*dropout)(const struct nn *nn, float *y, const float *x, const struct nn_dropout *dropout, uint32_t site,
                     size_t rows, size_t n);
 
-    /* context[queries, hidden] = softmax(q k^T scale) v for each sentence and head; q, k, v have their own leading dimensions.
-     * probabilities (before dropout) are kept for the way back; NULL: not needed. Vaswani et al. 2017. */
+    /* context[queries, hidden] = softmax(q k^T scale) v for each sentence and head; q, k, v have their own leading
+     * dimensions. probabilities (before dropout) are kept for the way back; NULL: not needed. Vaswani et al. 2017. */
     void (*attention)(const struct nn *nn, float *context, size_t ldc, float *probabilities, const float *q, size_t ldq,
                       const float *k, const float *v, size_t ldkv, const struct nn_attention *a);
     /* dq =, dk =, dv = from dcontext; the layouts are those of the forward call. */
     void (*attention_backward)(const struct nn *nn, float *dq, size_t lddq, float *dk, float *dv, size_t lddkv,
-                               const float *dcontext, size_t ldc, const float *probabilities, const float *q, size_t ldq,
-                               const float *k, const float *v, size_t ldkv, const struct nn_attention *a);
+                               const float *dcontext, size_t ldc, const float *probabilities, const float *q,
+                               size_t ldq, const float *k, const float *v, size_t ldkv, const struct nn_attention *a);
 
     /* sum[t] = words[ids[t]] + positions[token[t]] + types[type[t]]; types_of_tokens NULL: all 0. [tokens, n] */
     void (*embed)(const struct nn *nn, float *sum, const float *words, const float *positions, const float *types,
@@ -113,7 +122,8 @@ struct nn {
     /* Sum of squares of x[n], in double; the order of the sum is fixed. */
     double (*sum_of_squares)(const struct nn *nn, const float *x, size_t n);
     /* One decoupled-weight-decay Adam step (Loshchilov & Hutter 2019; as torch.optim.AdamW) over p, m, v, g [n]. */
-    void (*adamw)(const struct nn *nn, float *p, float *m, float *v, const float *g, size_t n, const struct nn_adamw *a);
+    void (*adamw)(const struct nn *nn, float *p, float *m, float *v, const float *g, size_t n,
+                  const struct nn_adamw *a);
     /* x[n] = 0. */
     void (*zero)(const struct nn *nn, float *x, size_t n);
 };

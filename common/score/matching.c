@@ -194,7 +194,7 @@ static int share_names(struct predictions *a, struct predictions *b, struct erro
     narrow->names = xrealloc_array(narrow->names, k, sizeof *narrow->names);
     for (; narrow->k < k; narrow->k++)
         narrow->names[narrow->k] = xstrdup(wide->names[narrow->k]);
-    for (size_t class = 0; class < k; class++) {
+    for (size_t class = 0; class < k; class ++) {
         char **name_a = &a->names[class], **name_b = &b->names[class];
         if (strcmp(*name_a, *name_b) == 0)
             continue;

@@ -52,7 +52,7 @@ double confusion_accuracy(const uint64_t *counts, size_t k)
 
 void confusion_classes(const uint64_t *counts, size_t k, struct class_score *classes)
 {
-    for (size_t class = 0; class < k; class++) {
+    for (size_t class = 0; class < k; class ++) {
         struct class_score *score = &classes[class];
         uint64_t right = counts[class * k + class];
         class_totals(counts, k, class, &score->support, &score->predicted);
@@ -66,7 +66,7 @@ double confusion_macro_f1(const uint64_t *counts, size_t k)
 {
     double sum = 0;
     size_t present = 0;
-    for (size_t class = 0; class < k; class++) {
+    for (size_t class = 0; class < k; class ++) {
         uint64_t support, predicted;
         class_totals(counts, k, class, &support, &predicted);
         if (support + predicted == 0)
@@ -81,7 +81,7 @@ double confusion_mcc(const uint64_t *counts, size_t k)
 {
     uint64_t right, total = confusion_total(counts, k, &right);
     double s = (double)total, products = 0, predicted_squares = 0, support_squares = 0;
-    for (size_t class = 0; class < k; class++) {
+    for (size_t class = 0; class < k; class ++) {
         uint64_t support, predicted;
         class_totals(counts, k, class, &support, &predicted);
         products += (double)support * (double)predicted;
@@ -113,7 +113,7 @@ double probs_brier(const int32_t *gold, const double *probs, size_t n, size_t k)
 {
     double sum = 0;
     for (size_t i = 0; i < n; i++) {
-        for (size_t class = 0; class < k; class++) {
+        for (size_t class = 0; class < k; class ++) {
             double miss = probs[i * k + class] - (class == (size_t)gold[i] ? 1 : 0);
             sum += miss * miss;
         }

@@ -60,15 +60,15 @@ static int names_fix(struct reader *r, const char *labels, struct error *err)
 
 static int class_check(struct reader *r, const char *member, long long class, struct error *err)
 {
-    if (r->names_fixed && (size_t)class >= r->p->k)
+    if (r->names_fixed && (size_t) class >= r->p->k)
         return error_set(err, STATUS_USAGE, "%s is %lld, but --labels has %zu names", member, class, r->p->k);
     if (class >= PREDICTIONS_MAX_CLASSES)
         return error_set(err, STATUS_FAILURE, "%s is %lld; at most %d classes are scored", member, class,
                          PREDICTIONS_MAX_CLASSES);
-    if (r->p->width && (size_t)class >= r->p->width)
+    if (r->p->width && (size_t) class >= r->p->width)
         return error_set(err, STATUS_FAILURE, "%s is %lld, but %s.probs has %zu members", member, class,
                          r->options->member, r->p->width);
-    names_grow(r, (size_t)class + 1);
+    names_grow(r, (size_t) class + 1);
     return 0;
 }
 
@@ -101,7 +101,7 @@ static void names_shrink(struct reader *r, size_t k)
 static void names_complete(struct reader *r)
 {
     names_grow(r, r->p->width > 2 ? r->p->width : 2);
-    for (size_t class = 0; class < r->p->k; class++) {
+    for (size_t class = 0; class < r->p->k; class ++) {
         char number[24];
         snprintf(number, sizeof number, "%zu", class);
         if (!r->p->names[class])
@@ -337,7 +337,7 @@ out:
 
 void predictions_free(struct predictions *p)
 {
-    for (size_t class = 0; class < p->k; class++)
+    for (size_t class = 0; class < p->k; class ++)
         free(p->names[class]);
     free(p->names);
     free(p->name);

@@ -58,7 +58,7 @@ void score_report_free(struct score_report *e)
 
 long score_report_only_class(const struct score_report *e)
 {
-    for (size_t class = 0; class < e->predictions->k; class++) {
+    for (size_t class = 0; class < e->predictions->k; class ++) {
         if (e->classes[class].predicted)
             return e->classes[class].predicted == e->predictions->n ? (long)class : -1;
     }

@@ -34,12 +34,12 @@ void comparison_compute(struct comparison *c, const struct predictions *a, const
                         const struct bootstrap *options);
 
 /* Tables of at most 80 columns; b and c NULL: of one file. */
-void report_text(struct buf *out, const struct score_report *a, const struct score_report *b, const struct comparison *c,
-                 const struct bootstrap *options);
+void report_text(struct buf *out, const struct score_report *a, const struct score_report *b,
+                 const struct comparison *c, const struct bootstrap *options);
 
 /* One line with one object: the scores of A; with b and c also "other" (the scores of B) and "comparison". Undefined
  * numbers are null. */
-void report_json(struct buf *out, const struct score_report *a, const struct score_report *b, const struct comparison *c,
-                 const struct bootstrap *options);
+void report_json(struct buf *out, const struct score_report *a, const struct score_report *b,
+                 const struct comparison *c, const struct bootstrap *options);
 
 #endif

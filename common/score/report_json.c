@@ -59,7 +59,7 @@ static void add_classes(struct buf *out, const struct score_report *e)
 {
     add_key(out, "classes");
     buf_addch(out, '[');
-    for (size_t class = 0; class < e->predictions->k; class++) {
+    for (size_t class = 0; class < e->predictions->k; class ++) {
         const struct class_score *score = &e->classes[class];
         buf_addstr(out, class ? ",{" : "{");
         add_count(out, "label", class);
@@ -126,8 +126,8 @@ static void add_comparison(struct buf *out, const struct comparison *c, const ch
     buf_addch(out, '}');
 }
 
-void report_json(struct buf *out, const struct score_report *a, const struct score_report *b, const struct comparison *c,
-                 const struct bootstrap *options)
+void report_json(struct buf *out, const struct score_report *a, const struct score_report *b,
+                 const struct comparison *c, const struct bootstrap *options)
 {
     buf_addch(out, '{');
     add_evaluation(out, a);

@@ -57,7 +57,7 @@ static void add_name(struct buf *out, const char *name, int longest, int width, 
 static int widest_name(const struct predictions *p, int longest, int least)
 {
     int widest = least;
-    for (size_t class = 0; class < p->k; class++) {
+    for (size_t class = 0; class < p->k; class ++) {
         int columns = name_cell(p->names[class], longest).columns;
         widest = columns > widest ? columns : widest;
     }
@@ -132,7 +132,7 @@ static void add_classes(struct buf *out, const struct score_report *e)
     buf_addch(out, '\n');
     add_padded(out, "class", 5, width, false);
     buf_addf(out, "%11s%9s%9s%10s%11s\n", "precision", "recall", "F1", "support", "predicted");
-    for (size_t class = 0; class < p->k; class++) {
+    for (size_t class = 0; class < p->k; class ++) {
         const struct class_score *score = &e->classes[class];
         add_name(out, p->names[class], CLASS_NAME, width, false);
         add_number(out, 11, score->precision);
@@ -271,8 +271,8 @@ static void add_comparison(struct buf *out, const struct score_report *a, const 
     add_mcnemar(out, c, level);
 }
 
-void report_text(struct buf *out, const struct score_report *a, const struct score_report *b, const struct comparison *c,
-                 const struct bootstrap *options)
+void report_text(struct buf *out, const struct score_report *a, const struct score_report *b,
+                 const struct comparison *c, const struct bootstrap *options)
 {
     if (c) {
         add_comparison(out, a, b, c, options->level);

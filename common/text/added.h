@@ -1,5 +1,5 @@
-/* added.h - finds added tokens ([SEP], [MASK], ... and a user's own) in a text: leftmost first, the longest of those that
- * begin there, as Hugging Face's AddedVocabulary does, with single_word, lstrip and rstrip.
+/* added.h - finds added tokens ([SEP], [MASK], ... and a user's own) in a text: leftmost first, the longest of those
+ * that begin there, as Hugging Face's AddedVocabulary does, with single_word, lstrip and rstrip.
  *
  * Time: linear in the text, times the bytes of the added tokens that share a first byte.
  */
@@ -20,8 +20,8 @@ struct added_pattern {
 struct added_matcher {
     struct added_pattern *patterns; /* by first byte, then longest first */
     size_t n;
-    size_t first[257];              /* patterns that begin with byte b: first[b] .. first[b + 1] */
-    int only_byte;                  /* the first byte of all of them, or -1 */
+    size_t first[257]; /* patterns that begin with byte b: first[b] .. first[b + 1] */
+    int only_byte;     /* the first byte of all of them, or -1 */
 };
 
 /* A search through one text. */

@@ -1,8 +1,8 @@
 /* cue_marks.h - which tokens of a sentence its teacher called decisive: the values of the column `cues`.
  *
- * A cue is looked for as whole words, case aside, any white space for any other; a cue that is listed again means its next
- * place. A token is marked if it overlaps a cue and is not all punctuation; where cues overlap, the shorter one says more and
- * wins, of equally long ones the first. What the marks mean: CUE_... in wire/rows.h.
+ * A cue is looked for as whole words, case aside, any white space for any other; a cue that is listed again means its
+ * next place. A token is marked if it overlaps a cue and is not all punctuation; where cues overlap, the shorter one
+ * says more and wins, of equally long ones the first. What the marks mean: CUE_... in wire/rows.h.
  */
 #ifndef TEXT_CUE_MARKS_H
 #define TEXT_CUE_MARKS_H
@@ -23,8 +23,8 @@ struct cue_finder {
     size_t found_cap;
 };
 
-/* Appends a mark for each of the n tokens to out. spans: their places in the sentence, {0, 0} for specials; types: NULL,
- * or 1 for tokens of another text. A row where no token is marked gets CUE_ROW_UNMARKED throughout. */
+/* Appends a mark for each of the n tokens to out. spans: their places in the sentence, {0, 0} for specials; types:
+ * NULL, or 1 for tokens of another text. A row where no token is marked gets CUE_ROW_UNMARKED throughout. */
 void cue_marks_add(struct cue_finder *finder, const struct sentence *sentence, const struct token_span *spans,
                    const uint8_t *types, size_t n, struct buf *out);
 void cue_finder_free(struct cue_finder *finder);

@@ -1,7 +1,8 @@
 /* encode_raw.c - cuts text into words and words into pieces.
  *
- * ASCII goes the fast way: bytes are classified by a table, and a word of letters and digits is looked up in the cache as two
- * 64-bit numbers. A word that holds anything else, up to the next ASCII space or punctuation, goes through the normaliser.
+ * ASCII goes the fast way: bytes are classified by a table, and a word of letters and digits is looked up in the cache
+ * as two 64-bit numbers. A word that holds anything else, up to the next ASCII space or punctuation, goes through the
+ * normaliser.
  */
 #include <string.h>
 
@@ -174,8 +175,8 @@ static size_t match_ascii(const struct tokenizer *t, struct encoder_scratch *s, 
     return trie_match(&t->trie, (const uint8_t *)s->lowered.data, s->lowered.len, piece_room(s, s->lowered.len));
 }
 
-static void encode_long_ascii_word(const struct tokenizer *t, struct encoder_scratch *s, const char *text, uint32_t begin,
-                                   uint32_t end, struct encoding *out)
+static void encode_long_ascii_word(const struct tokenizer *t, struct encoder_scratch *s, const char *text,
+                                   uint32_t begin, uint32_t end, struct encoding *out)
 {
     size_t n = 0;
     uint32_t at = begin;
@@ -210,8 +211,8 @@ static void encode_new_word(const struct tokenizer *t, struct encoder_scratch *s
     }
 }
 
-static inline void encode_cached_word(const struct tokenizer *t, struct encoder_scratch *s, const char *text, uint32_t begin,
-                                      uint32_t end, struct word_key key, struct encoding *out)
+static inline void encode_cached_word(const struct tokenizer *t, struct encoder_scratch *s, const char *text,
+                                      uint32_t begin, uint32_t end, struct word_key key, struct encoding *out)
 {
     const struct cached_word *hit = word_cache_slot(&s->cache, key);
 

@@ -1,5 +1,5 @@
-/* frame_builder.h - tokenised rows, gathered until they are written: as the columns of a batch frame (distil-stream(5)), or
- * as lines of NDJSON. One a thread and frame; builders share nothing but the tokenizer.
+/* frame_builder.h - tokenised rows, gathered until they are written: as the columns of a batch frame
+ * (distil-stream(5)), or as lines of NDJSON. One a thread and frame; builders share nothing but the tokenizer.
  */
 #ifndef TEXT_FRAME_BUILDER_H
 #define TEXT_FRAME_BUILDER_H
@@ -37,13 +37,13 @@ struct frame_options {
 };
 
 struct frame_builder {
-    struct rows rows;         /* all columns; `unknown` is written where a row has no value */
-    bool used[FRAME_COLUMNS]; /* some row has a value */
-    struct buf text;          /* NDJSON output */
-    uint64_t n, tokens;       /* rows and their ids */
-    uint64_t truncated;       /* rows cut to max_len */
-    uint64_t odd_idx;         /* rows whose idx is no integer */
-    uint64_t unpaired;        /* rows without the member of --pair */
+    struct rows rows;                /* all columns; `unknown` is written where a row has no value */
+    bool used[FRAME_COLUMNS];        /* some row has a value */
+    struct buf text;                 /* NDJSON output */
+    uint64_t n, tokens;              /* rows and their ids */
+    uint64_t truncated;              /* rows cut to max_len */
+    uint64_t odd_idx;                /* rows whose idx is no integer */
+    uint64_t unpaired;               /* rows without the member of --pair */
     struct encoder_scratch *scratch; /* not owned; the caller gives the one of its thread */
     /* buffers */
     struct encoding encoding, extra;

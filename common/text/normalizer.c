@@ -50,7 +50,7 @@ static bool info_add(struct char_info *info, uint32_t code_point)
         return false;
     memcpy(info->bytes + used, bytes, size);
     info->sizes[info->n++] = (uint8_t)size;
-    info->class = (uint8_t)class;
+    info->class = (uint8_t) class;
     return true;
 }
 

@@ -1,5 +1,5 @@
-/* normalizer.h - BertNormalizer: cleaning, CJK spacing, stripping of accents, lower case, for text that is not plain ASCII;
- * each character of the result knows its class and the bytes of the text that it came from.
+/* normalizer.h - BertNormalizer: cleaning, CJK spacing, stripping of accents, lower case, for text that is not plain
+ * ASCII; each character of the result knows its class and the bytes of the text that it came from.
  *
  * The result equals that of Hugging Face's NormalizedString, alignments included:
  *   - what is removed (controls, accents) belongs to no character; a word that goes over it covers it;
@@ -44,8 +44,8 @@ struct normalized {
     struct char_info **pages; /* 256 code points each, made when first met */
 };
 
-/* Appends the normal form of text[begin..end) to the result; begin and end are character boundaries, and the text around
- * them must not interact (ASCII, or a place where the tokenizer cuts anyway). */
+/* Appends the normal form of text[begin..end) to the result; begin and end are character boundaries, and the text
+ * around them must not interact (ASCII, or a place where the tokenizer cuts anyway). */
 void normalize(const struct normalizer_settings *settings, struct normalized *out, const char *text, uint32_t begin,
                uint32_t end);
 /* Empties the result. */
@@ -57,7 +57,7 @@ void normalized_free(struct normalized *n);
 void normalized_add(struct normalized *out, const char *bytes, size_t len, uint32_t begin, uint32_t end,
                     enum normal_class class);
 enum normal_class normal_class_of(uint32_t code_point);
-void normalize_reordered(const struct normalizer_settings *settings, struct normalized *out, const char *text, uint32_t begin,
-                         uint32_t end);
+void normalize_reordered(const struct normalizer_settings *settings, struct normalized *out, const char *text,
+                         uint32_t begin, uint32_t end);
 
 #endif

@@ -1,5 +1,5 @@
-/* normalizer_reorder.c - the general way: the whole span is decomposed and put into canonical order, as Unicode's algorithm
- * has it (Unicode Standard, section 3.11), before accents are stripped. */
+/* normalizer_reorder.c - the general way: the whole span is decomposed and put into canonical order, as Unicode's
+ * algorithm has it (Unicode Standard, section 3.11), before accents are stripped. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,8 +32,8 @@ static void add(struct reordering *r, struct ordered_char c)
     r->chars[r->n++] = c;
 }
 
-static void decompose(const struct normalizer_settings *settings, struct reordering *r, const char *text, uint32_t begin,
-                      uint32_t end)
+static void decompose(const struct normalizer_settings *settings, struct reordering *r, const char *text,
+                      uint32_t begin, uint32_t end)
 {
     for (uint32_t i = begin; i < end;) {
         uint32_t c, parts[UNICODE_MAX_DECOMPOSITION];
@@ -105,8 +105,8 @@ static void reorder(struct reordering *r)
     }
 }
 
-void normalize_reordered(const struct normalizer_settings *settings, struct normalized *out, const char *text, uint32_t begin,
-                         uint32_t end)
+void normalize_reordered(const struct normalizer_settings *settings, struct normalized *out, const char *text,
+                         uint32_t begin, uint32_t end)
 {
     struct reordering r = {0};
 

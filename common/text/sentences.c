@@ -129,7 +129,8 @@ static void parse_idx(struct sentence *s, const char *text, size_t len)
     s->idx_is_odd = false;
 }
 
-static int parse_tsv(const struct sentence_format *f, const char *line, size_t len, struct sentence *s, struct error *err)
+static int parse_tsv(const struct sentence_format *f, const char *line, size_t len, struct sentence *s,
+                     struct error *err)
 {
     const char *end = line + len;
     size_t column = 0;
@@ -194,7 +195,10 @@ static size_t invalid_part(const char *text, size_t len)
 {
     const unsigned char *s = (const unsigned char *)text;
     unsigned char low = 0x80, high = 0xBF;
-    size_t want = s[0] >= 0xF0 && s[0] <= 0xF4 ? 4 : s[0] >= 0xE0 && s[0] < 0xF0 ? 3 : s[0] >= 0xC2 && s[0] < 0xE0 ? 2 : 1;
+    size_t want = s[0] >= 0xF0 && s[0] <= 0xF4  ? 4
+                  : s[0] >= 0xE0 && s[0] < 0xF0 ? 3
+                  : s[0] >= 0xC2 && s[0] < 0xE0 ? 2
+                                                : 1;
     size_t n = 1;
 
     if (s[0] == 0xE0)

@@ -1,11 +1,11 @@
 /* sentences.h - one line of text, NDJSON or TSV taken apart into what wp-tokenize and bert-infer need of a row.
  *
- * The format is a function of the first line (sentence_format_sniff) and never changes afterwards; lines are then parsed
- * independently of each other, so that several threads can, each with a parser of its own.
+ * The format is a function of the first line (sentence_format_sniff) and never changes afterwards; lines are then
+ * parsed independently of each other, so that several threads can, each with a parser of its own.
  *
  * NDJSON members: sentence (required), idx, label, label_text, teacher{status, label, label_text, confidence, probs,
- * reasoning, cues, cue_polarity, counterfactual}. TSV columns: sentence (required), label, idx or index. A teacher whose
- * status is there and not "ok" counts as none.
+ * reasoning, cues, cue_polarity, counterfactual}. TSV columns: sentence (required), label, idx or index. A teacher
+ * whose status is there and not "ok" counts as none.
  */
 #ifndef TEXT_SENTENCES_H
 #define TEXT_SENTENCES_H
@@ -23,11 +23,11 @@ enum sentence_kind { SENTENCES_TEXT, SENTENCES_NDJSON, SENTENCES_TSV };
 
 struct sentence_format {
     enum sentence_kind kind;
-    bool has_header;                      /* the first line is no row */
-    size_t columns;                       /* TSV */
-    long sentence, label, idx, pair;      /* TSV: their columns; -1: none */
-    const struct class_names *labels;     /* not owned; NULL: labels are not looked at */
-    const char *pair_member;              /* not owned: "a" or "a.b"; NULL: no pairs */
+    bool has_header;                  /* the first line is no row */
+    size_t columns;                   /* TSV */
+    long sentence, label, idx, pair;  /* TSV: their columns; -1: none */
+    const struct class_names *labels; /* not owned; NULL: labels are not looked at */
+    const char *pair_member;          /* not owned: "a" or "a.b"; NULL: no pairs */
 };
 
 struct sentence_cue {
@@ -64,9 +64,9 @@ struct sentence_parser {
     float *probs;
 };
 
-/* Sets kind and columns from the first line. name: auto, text, ndjson or tsv (what --input-format says). auto: a line that
- * begins with { is NDJSON; one with tabs of which a column is named sentence is the header of a TSV; all else is text.
- * A token stream is named as such. */
+/* Sets kind and columns from the first line. name: auto, text, ndjson or tsv (what --input-format says). auto: a line
+ * that begins with { is NDJSON; one with tabs of which a column is named sentence is the header of a TSV; all else is
+ * text. A token stream is named as such. */
 int sentence_format_sniff(struct sentence_format *format, const char *name, const char *line, size_t len,
                           struct error *err);
 

@@ -89,8 +89,8 @@ static int take_label(const struct sentence_format *f, const struct json *doc, c
     if (named < 0)
         return sentence_label_error(name->text, name->len, err);
     if (*label >= 0 && *label != named)
-        return error_set(err, STATUS_USAGE, "label %d is called '%s' in the row, but '%s' in --labels", *label, name->text,
-                         f->labels->names[*label]);
+        return error_set(err, STATUS_USAGE, "label %d is called '%s' in the row, but '%s' in --labels", *label,
+                         name->text, f->labels->names[*label]);
     *label = named;
     return 0;
 }
@@ -128,7 +128,8 @@ static uint8_t mark_of(const struct json_node *polarity)
     return value > 0 ? CUE_FAVOURABLE : value < 0 ? CUE_UNFAVOURABLE : CUE_MODIFIER;
 }
 
-static int take_cues(struct sentence_parser *parser, const struct json_node *teacher, struct sentence *s, struct error *err)
+static int take_cues(struct sentence_parser *parser, const struct json_node *teacher, struct sentence *s,
+                     struct error *err)
 {
     const struct json *doc = &parser->doc;
     const struct json_node *cues = json_member(doc, teacher, "cues");
@@ -176,8 +177,8 @@ static int take_teacher(const struct sentence_format *f, struct sentence_parser 
             return error_set(err, STATUS_FAILURE, "'teacher.confidence' is no number between 0 and 1");
         s->confidence = (float)value;
     }
-    if (take_label(f, doc, teacher, "teacher", &s->teacher_label, err) < 0 || take_probs(f, parser, teacher, s, err) < 0 ||
-        take_cues(parser, teacher, s, err) < 0 ||
+    if (take_label(f, doc, teacher, "teacher", &s->teacher_label, err) < 0 ||
+        take_probs(f, parser, teacher, s, err) < 0 || take_cues(parser, teacher, s, err) < 0 ||
         take_text(doc, teacher, "teacher", "reasoning", &s->reasoning, &s->reasoning_len, err) < 0)
         return -1;
     return take_text(doc, teacher, "teacher", "counterfactual", &s->edit, &s->edit_len, err);

@@ -197,7 +197,8 @@ static int write_tasks(struct run *run, size_t n, struct error *err)
         struct task *task = &run->tasks[i];
         count(run->summary, task);
         if (expected >= 0 && run->summary->rows > (uint64_t)expected)
-            return error_set(err, STATUS_FAILURE, "%s: more than the %ld rows of --expect-rows", run->lines->in.name, expected);
+            return error_set(err, STATUS_FAILURE, "%s: more than the %ld rows of --expect-rows", run->lines->in.name,
+                             expected);
         if (write_rows(run, task) < 0) {
             *err = run->out->error;
             return -1;

@@ -1,8 +1,8 @@
 /* tokenize.h - wp-tokenize's loop: lines in, frames or NDJSON out, on all cores, in order, with bounded memory.
  *
- * Lines are read into tasks, one a frame: at most frame_rows rows or about 1 MiB of text. Two tasks a thread are read, worked on
- * in parallel, and written in order; so neither rows nor bytes depend on the number of threads. When the input pauses, what is
- * there is worked on and flushed, which makes a shorter frame.
+ * Lines are read into tasks, one a frame: at most frame_rows rows or about 1 MiB of text. Two tasks a thread are read,
+ * worked on in parallel, and written in order; so neither rows nor bytes depend on the number of threads. When the
+ * input pauses, what is there is worked on and flushed, which makes a shorter frame.
  */
 #ifndef TEXT_TOKENIZE_H
 #define TEXT_TOKENIZE_H
@@ -35,8 +35,8 @@ struct tokenize_summary {
     uint64_t rows, tokens, truncated, odd_idx, unpaired, skipped, replaced;
 };
 
-/* Reads lines to their end and writes all rows, and for a stream the head and the end frame. -1: the text names file and
- * line; what came before has been written, the end frame has not. */
+/* Reads lines to their end and writes all rows, and for a stream the head and the end frame. -1: the text names file
+ * and line; what came before has been written, the end frame has not. */
 int tokenize_run(const struct tokenize_options *options, struct lines *lines, struct output *out,
                  struct progress *progress, struct tokenize_summary *summary, struct error *err);
 

@@ -13,7 +13,7 @@
 
 /* What a byte of raw text means to the fast path. */
 enum byte_kind {
-    BYTE_WORD,  /* ASCII letter or digit */
+    BYTE_WORD, /* ASCII letter or digit */
     BYTE_SPACE,
     BYTE_PUNCT, /* ASCII punctuation: a word of its own */
     BYTE_OTHER  /* not ASCII, or a control: the normaliser decides */
@@ -25,7 +25,7 @@ struct tokenizer {
     struct added_matcher raw, normalized; /* found before and after normalisation */
     int32_t unk, cls, sep;
     size_t max_word_characters;
-    uint32_t cached_bytes;  /* ASCII words up to this length go through the cache */
+    uint32_t cached_bytes; /* ASCII words up to this length go through the cache */
     uint8_t kinds[256];
     int32_t punct_ids[128]; /* id of a lone punctuation character */
     uint64_t fingerprint;   /* of everything that results depend on */

@@ -87,8 +87,8 @@ bool unicode_is_cjk(uint32_t c)
 bool unicode_is_word_character(uint32_t c)
 {
     /* Alphabetic are the letters, Nl, and some symbols: the circled and squared letters; its marks are in M anyway. */
-    static const struct unicode_range symbols[] = {{0x24B6, 0x24E9}, {0x1F130, 0x1F149}, {0x1F150, 0x1F169},
-                                                   {0x1F170, 0x1F189}};
+    static const struct unicode_range symbols[] = {
+        {0x24B6, 0x24E9}, {0x1F130, 0x1F149}, {0x1F150, 0x1F169}, {0x1F170, 0x1F189}};
 
     switch (utf8proc_category((utf8proc_int32_t)c)) {
     case UTF8PROC_CATEGORY_LU:

@@ -1,4 +1,5 @@
-/* vocabulary.c - vocab.txt, and putting together what the files of a folder say. The JSON files are in vocabulary_json.c. */
+/* vocabulary.c - vocab.txt, and putting together what the files of a folder say. The JSON files are in
+ * vocabulary_json.c. */
 #include "text/vocabulary.h"
 
 #include <stdlib.h>
@@ -112,11 +113,12 @@ static int place_added(struct vocabulary *v, const char *path, struct error *err
         if (a->id < 0)
             a->id = (int32_t)v->n_tokens;
         if ((size_t)a->id < v->n_tokens && v->tokens[a->id][0] != '\0' && strcmp(v->tokens[a->id], a->text) != 0)
-            return error_set(err, STATUS_FAILURE, "%s: added token '%s' has id %d, which is '%s' in the vocabulary", path,
-                             a->text, (int)a->id, v->tokens[a->id]);
+            return error_set(err, STATUS_FAILURE, "%s: added token '%s' has id %d, which is '%s' in the vocabulary",
+                             path, a->text, (int)a->id, v->tokens[a->id]);
         if ((size_t)a->id >= v->n_tokens + 65536)
-            return error_set(err, STATUS_FAILURE, "%s: added token '%s' has id %d, far beyond the vocabulary's %zu tokens",
-                             path, a->text, (int)a->id, v->n_tokens);
+            return error_set(err, STATUS_FAILURE,
+                             "%s: added token '%s' has id %d, far beyond the vocabulary's %zu tokens", path, a->text,
+                             (int)a->id, v->n_tokens);
         a->is_new = (size_t)a->id >= v->n_tokens || v->tokens[a->id][0] == '\0';
         if ((size_t)a->id >= v->n_tokens) {
             v->tokens = xrealloc_array(v->tokens, (size_t)a->id + 1, sizeof *v->tokens);
@@ -191,8 +193,8 @@ static int finish(struct vocabulary_parts *p, const char *path, struct error *er
     const int32_t ids[] = {v->unk, v->cls, v->sep};
     for (int i = 0; i < 3; i++)
         if (ids[i] < 0)
-            return error_set(err, STATUS_FAILURE, "%s: no '%s' in the vocabulary (%s); is this a BERT vocabulary?", path,
-                             p->specials[i] ? p->specials[i] : default_specials[i], names[i]);
+            return error_set(err, STATUS_FAILURE, "%s: no '%s' in the vocabulary (%s); is this a BERT vocabulary?",
+                             path, p->specials[i] ? p->specials[i] : default_specials[i], names[i]);
     qsort(v->added, v->n_added, sizeof *v->added, by_id);
     v->strip_accents = p->strip_accents >= 0 ? p->strip_accents != 0 : v->do_lower_case;
     v->default_max_len = v->model_max_length;
@@ -212,8 +214,8 @@ static int read_folder(struct vocabulary_parts *p, const char *path, struct erro
 
     if (have_text && read_vocab_txt(p->v, vocab, err) < 0)
         goto out;
-    /* tokenizer.json is large. Where vocab.txt is there and tokenizer_config.json gives the settings, it adds nothing; else
-     * it comes first, so that tokenizer_config.json, read once more, overrides it. */
+    /* tokenizer.json is large. Where vocab.txt is there and tokenizer_config.json gives the settings, it adds nothing;
+     * else it comes first, so that tokenizer_config.json, read once more, overrides it. */
     if (have_text && parts_read_tokenizer_config(p, path, err) < 0)
         goto out;
     if (!p->case_is_known && parts_read_tokenizer_json(p, path, !have_text, &have_json, err) < 0)
@@ -235,10 +237,18 @@ int vocabulary_load(struct vocabulary *v, const char *path, struct error *err)
     struct vocabulary_parts parts = {.v = v, .strip_accents = -1};
     int rc;
 
-    *v = (struct vocabulary){.unk = -1, .cls = -1, .sep = -1, .pad = -1, .mask = -1,
-                             .clean_text = true, .tokenize_chinese_chars = true, .do_lower_case = true,
-                             .prefix = xstrdup("##"), .max_word_characters = MAX_WORD_CHARACTERS,
-                             .model_max_length = -1, .max_position_embeddings = -1};
+    *v = (struct vocabulary){.unk = -1,
+                             .cls = -1,
+                             .sep = -1,
+                             .pad = -1,
+                             .mask = -1,
+                             .clean_text = true,
+                             .tokenize_chinese_chars = true,
+                             .do_lower_case = true,
+                             .prefix = xstrdup("##"),
+                             .max_word_characters = MAX_WORD_CHARACTERS,
+                             .model_max_length = -1,
+                             .max_position_embeddings = -1};
     if (path_is_folder(path))
         rc = read_folder(&parts, path, err);
     else if (!path_exists(path))

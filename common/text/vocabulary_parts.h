@@ -9,11 +9,11 @@ enum special_name { SPECIAL_UNK, SPECIAL_CLS, SPECIAL_SEP, SPECIAL_PAD, SPECIAL_
 /* What the files of a folder say; a later file overrides an earlier one. */
 struct vocabulary_parts {
     struct vocabulary *v;
-    char *specials[SPECIAL_NAMES]; /* owned */
+    char *specials[SPECIAL_NAMES];           /* owned */
     struct added_token flags[SPECIAL_NAMES]; /* their flags, where a file gives them */
     bool given[SPECIAL_NAMES];
-    int strip_accents;             /* 0, 1, or -1: as do_lower_case */
-    bool case_is_known;            /* tokenizer_config.json says do_lower_case */
+    int strip_accents;  /* 0, 1, or -1: as do_lower_case */
+    bool case_is_known; /* tokenizer_config.json says do_lower_case */
 };
 
 /* Takes a copy of an added token; one of the same text is replaced. id -1: found in the vocabulary, else a new one. */

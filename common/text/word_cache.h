@@ -1,6 +1,7 @@
 /* word_cache.h - the pieces of short words met lately: most running text is made of few words.
  *
- * A direct-mapped table; a key holds the whole word, so a hit is certain. Words of up to 15 bytes and 3 pieces are kept.
+ * A direct-mapped table; a key holds the whole word, so a hit is certain. Words of up to 15 bytes and 3 pieces are
+ * kept.
  */
 #ifndef TEXT_WORD_CACHE_H
 #define TEXT_WORD_CACHE_H

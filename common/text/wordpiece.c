@@ -114,8 +114,7 @@ struct tokenizer *tokenizer_new(const struct vocabulary *v, struct error *err)
     struct tokenizer *t;
 
     if (v->unk < 0 || v->cls < 0 || v->sep < 0) {
-        error_set(err, STATUS_USAGE, "the vocabulary lacks %s",
-                  v->unk < 0 ? "[UNK]" : v->cls < 0 ? "[CLS]" : "[SEP]");
+        error_set(err, STATUS_USAGE, "the vocabulary lacks %s", v->unk < 0 ? "[UNK]" : v->cls < 0 ? "[CLS]" : "[SEP]");
         return NULL;
     }
     t = xcalloc(1, sizeof *t);
@@ -248,7 +247,8 @@ void tokenizer_encode(const struct tokenizer *t, struct encoder_scratch *s, cons
     add_special(out, t->sep);
 }
 
-/* How many tokens of each text stay where both have `limit` together: "longest_first", in one step as tokenizers does it. */
+/* How many tokens of each text stay where both have `limit` together: "longest_first", in one step as tokenizers does
+ * it. */
 static void truncate_pair(size_t *a, size_t *b, size_t limit)
 {
     size_t shorter = *a < *b ? *a : *b, longer = *a < *b ? *b : *a;

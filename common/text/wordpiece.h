@@ -1,9 +1,10 @@
 /* wordpiece.h - text into WordPiece ids and byte offsets, equal to Hugging Face's BertTokenizerFast on any valid UTF-8.
  *
  * Steps: added tokens ([SEP], ...) are found in the raw text; what lies between is cleaned, CJK characters are set
- * apart, accents are stripped (NFD without Mn), letters lowered; words are cut at white space and punctuation; each word is
- * pieced greedily, longest piece first, in one walk over a trie with failure links (LinMaxMatch: Song, Salcianu, Song,
- * Dopson, Zhou, "Fast WordPiece Tokenization", EMNLP 2021, arXiv:2012.15524). Time is linear in the text for any input.
+ * apart, accents are stripped (NFD without Mn), letters lowered; words are cut at white space and punctuation; each
+ * word is pieced greedily, longest piece first, in one walk over a trie with failure links (LinMaxMatch: Song,
+ * Salcianu, Song, Dopson, Zhou, "Fast WordPiece Tokenization", EMNLP 2021, arXiv:2012.15524). Time is linear in the
+ * text for any input.
  *
  * A struct tokenizer never changes after tokenizer_new and may be used from many threads at once; what a thread needs
  * of its own (buffers, a cache of words) is in its encoder_scratch. Results do not depend on what a scratch has seen.
@@ -38,7 +39,7 @@ struct encoding {
     struct token_span *spans; /* [n]; in a pair those of the second text count from that text's begin */
     uint8_t *types;           /* [n] 0 for the first text and its specials, 1 for the second; only set by _pair */
     size_t n;
-    size_t dropped;           /* tokens lost to truncation */
+    size_t dropped; /* tokens lost to truncation */
     size_t cap;
 };
 
@@ -52,8 +53,8 @@ void encoding_free(struct encoding *e);
 
 /* `text` is valid UTF-8 (utf8_check) of less than 4 GiB and may hold NULs; were it invalid, the result would be
  * meaningless, but nothing breaks. max_len counts [CLS] and [SEP] (three specials in a pair) and must leave room for
- * them; 0: no limit. What is over is cut from the end; in a pair from the longer text, the second where they are equal... see
- * Hugging Face's "longest_first". */
+ * them; 0: no limit. What is over is cut from the end; in a pair from the longer text, the second where they are
+ * equal... see Hugging Face's "longest_first". */
 void tokenizer_encode(const struct tokenizer *t, struct encoder_scratch *s, const char *text, size_t len, long max_len,
                       struct encoding *out);
 void tokenizer_encode_pair(const struct tokenizer *t, struct encoder_scratch *s, const char *a, size_t a_len,

@@ -25,18 +25,18 @@ enum json_type { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSO
 
 struct json_node {
     enum json_type type;
-    const char *key;        /* decoded, NUL added; NULL where the node is no member of an object */
+    const char *key; /* decoded, NUL added; NULL where the node is no member of an object */
     size_t key_len;
-    const char *text;       /* string: decoded, NUL added (it may hold NULs); number: as written; else NULL */
+    const char *text; /* string: decoded, NUL added (it may hold NULs); number: as written; else NULL */
     size_t len;
-    size_t key_begin;       /* of a member: offset of its key's opening quote in the source */
-    size_t begin, end;      /* the value in the source */
-    uint32_t count;         /* members or elements */
-    uint32_t next;          /* index of the next sibling; 0: none */
+    size_t key_begin;  /* of a member: offset of its key's opening quote in the source */
+    size_t begin, end; /* the value in the source */
+    uint32_t count;    /* members or elements */
+    uint32_t next;     /* index of the next sibling; 0: none */
 };
 
 struct json {
-    const char *source;     /* what was parsed; not owned */
+    const char *source; /* what was parsed; not owned */
     size_t source_len;
     struct json_node *nodes;
     size_t n_nodes, nodes_cap;

@@ -13,12 +13,12 @@
 #include "base/io.h"
 
 struct lines {
-    struct input in;     /* in.name is for messages */
+    struct input in; /* in.name is for messages */
     char *data;
     size_t begin, end, cap;
-    size_t searched;     /* bytes after begin that hold no \n */
-    size_t longest;      /* a longer line is an error */
-    uint64_t number;     /* of the line last returned, from 1 */
+    size_t searched; /* bytes after begin that hold no \n */
+    size_t longest;  /* a longer line is an error */
+    uint64_t number; /* of the line last returned, from 1 */
     bool at_end;
 };
 

@@ -15,8 +15,24 @@
 #include "base/error.h"
 #include "base/io.h"
 
-enum st_dtype { ST_BOOL, ST_U8, ST_I8, ST_F8_E4M3, ST_F8_E5M2, ST_U16, ST_I16, ST_F16, ST_BF16,
-                ST_U32, ST_I32, ST_F32, ST_U64, ST_I64, ST_F64, ST_DTYPES };
+enum st_dtype {
+    ST_BOOL,
+    ST_U8,
+    ST_I8,
+    ST_F8_E4M3,
+    ST_F8_E5M2,
+    ST_U16,
+    ST_I16,
+    ST_F16,
+    ST_BF16,
+    ST_U32,
+    ST_I32,
+    ST_F32,
+    ST_U64,
+    ST_I64,
+    ST_F64,
+    ST_DTYPES
+};
 enum { ST_MAX_RANK = 8 };
 
 struct st_tensor {
@@ -36,9 +52,9 @@ struct st_meta {
 struct st_frame {
     struct st_tensor *tensors; /* by ascending data offset */
     size_t n_tensors;
-    struct st_meta *metadata;  /* in the order of the header */
+    struct st_meta *metadata; /* in the order of the header */
     size_t n_metadata;
-    size_t header_size;        /* N */
+    size_t header_size; /* N */
     /* storage, released by st_release */
     void *names, *data, *mapping;
     size_t data_capacity, mapping_size;

@@ -19,10 +19,10 @@
 struct stream_head {
     char vocab_sha256[65]; /* over the tokens in id order, each ended by \n */
     bool do_lower_case;
-    long max_len;          /* with [CLS] and [SEP] */
-    char **labels;         /* label names in class order */
+    long max_len;  /* with [CLS] and [SEP] */
+    char **labels; /* label names in class order */
     size_t n_labels;
-    char *producer;        /* "wp-tokenize 0.1.0" */
+    char *producer; /* "wp-tokenize 0.1.0" */
 };
 
 void stream_head_free(struct stream_head *head);
@@ -31,8 +31,8 @@ struct stream_reader {
     struct input in;
     struct st_frame frame;
     struct stream_head head;
-    uint64_t frames, rows;  /* seen so far */
-    struct st_ahead ahead;  /* what stream_open_lines took over */
+    uint64_t frames, rows; /* seen so far */
+    struct st_ahead ahead; /* what stream_open_lines took over */
 };
 
 /* Opens (NULL or "-": stdin) and reads the head. NDJSON is named as such. */

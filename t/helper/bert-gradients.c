@@ -1,6 +1,6 @@
-/* bert-gradients.c - bert-gradients MODEL STREAM OUT: the mean label loss over all rows of a token stream, dropout off, and its
- * gradient by every parameter, as one safetensors file with Hugging Face's names (the loss as tensor `loss`, the logits as
- * `logits`). For the comparison with other implementations; not installed.
+/* bert-gradients.c - bert-gradients MODEL STREAM OUT: the mean label loss over all rows of a token stream, dropout off,
+ * and its gradient by every parameter, as one safetensors file with Hugging Face's names (the loss as tensor `loss`,
+ * the logits as `logits`). For the comparison with other implementations; not installed.
  */
 #include <stdlib.h>
 
@@ -19,12 +19,16 @@ static void write_gradients(const char *path, const struct model *m, const float
     struct error err = {0};
     for (size_t i = 0; i < m->parameters.n; i++) {
         const struct parameter *p = &m->parameters.list[i];
-        tensors[i] = (struct st_tensor){.name = p->name, .dtype = ST_F32, .rank = p->cols > 1 ? 2 : 1,
-                                        .shape = {p->rows, p->cols}, .data = gradients + p->offset};
+        tensors[i] = (struct st_tensor){.name = p->name,
+                                        .dtype = ST_F32,
+                                        .rank = p->cols > 1 ? 2 : 1,
+                                        .shape = {p->rows, p->cols},
+                                        .data = gradients + p->offset};
     }
-    tensors[m->parameters.n] = (struct st_tensor){.name = "loss", .dtype = ST_F32, .rank = 1, .shape = {1}, .data = &loss};
-    tensors[m->parameters.n + 1] = (struct st_tensor){.name = "logits", .dtype = ST_F32, .rank = 2,
-                                                      .shape = {rows, m->classes}, .data = logits};
+    tensors[m->parameters.n] =
+        (struct st_tensor){.name = "loss", .dtype = ST_F32, .rank = 1, .shape = {1}, .data = &loss};
+    tensors[m->parameters.n + 1] =
+        (struct st_tensor){.name = "logits", .dtype = ST_F32, .rank = 2, .shape = {rows, m->classes}, .data = logits};
     if (output_open(&out, path, true, &err) < 0)
         die_error(&err);
     if (st_write(&out, tensors, m->parameters.n + 2, NULL, 0) < 0 || output_close(&out) < 0)

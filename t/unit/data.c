@@ -1,5 +1,5 @@
-/* data.c - common/data where the tool's tests cannot look: containment and hold-out against brute force on random texts,
- * labels, words, the names of formats. */
+/* data.c - common/data where the tool's tests cannot look: containment and hold-out against brute force on random
+ * texts, labels, words, the names of formats. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,7 +72,8 @@ static void test_containment(uint64_t seed, unsigned vocabulary)
             wrong_words += c.words[c.pattern[i]] != strlen(corpus.letters[i]);
             for (size_t k = 0; k < TEXTS; k++) {
                 bool same = strcmp(corpus.letters[i], corpus.letters[k]) == 0;
-                bool within = !same && strlen(corpus.letters[k]) >= words && strstr(corpus.letters[i], corpus.letters[k]);
+                bool within =
+                    !same && strlen(corpus.letters[k]) >= words && strstr(corpus.letters[i], corpus.letters[k]);
                 wrong_pattern += same != (c.pattern[i] == c.pattern[k]);
                 wrong_reach += within != reached[c.pattern[k]];
             }
@@ -91,8 +92,9 @@ static void test_holdout(uint64_t seed, unsigned vocabulary, double fraction, lo
     struct corpus corpus;
     make_corpus(&corpus, seed, vocabulary);
     struct holdout h = {.fraction = fraction, .phrase_words = words, .seed = seed};
-    ok(holdout_split(&h, corpus.texts, TEXTS, NULL) == 0, "hold-out of %g, %u words, phrases of %ld: %zu rows in %zu groups",
-       fraction, vocabulary, h.phrase_words, h.n_held, h.n_groups);
+    ok(holdout_split(&h, corpus.texts, TEXTS, NULL) == 0,
+       "hold-out of %g, %u words, phrases of %ld: %zu rows in %zu groups", fraction, vocabulary, h.phrase_words,
+       h.n_held, h.n_groups);
     size_t broken = 0, held = 0;
     for (size_t i = 0; i < TEXTS; i++) {
         held += h.held[i];
@@ -120,18 +122,34 @@ static void test_labels(void)
         const char *text;
         int label, rc;
         const char *name;
-    } cases[] = {{"negative", 0, 0, "negative"}, {"positive", 1, 0, "positive"}, {"0", 0, 0, NULL},
-                 {"1", 1, 0, NULL}, {"+1", 1, 0, NULL}, {"1.0", 1, 0, NULL}, {"1.", 1, 0, NULL}, {"01", 1, 0, NULL},
-                 {"", -1, 0, NULL}, {"-1", -1, 0, NULL}, {"-1.00", -1, 0, NULL}, {"2", -1, -1, NULL}, {"-2", -1, -1, NULL},
-                 {"1.5", -1, -1, NULL}, {"1e0", -1, -1, NULL}, {"0x1", -1, -1, NULL}, {" 1", -1, -1, NULL},
-                 {"-", -1, -1, NULL}, {"Positive", -1, -1, NULL}, {"99999999999999999999", -1, -1, NULL}};
+    } cases[] = {{"negative", 0, 0, "negative"},
+                 {"positive", 1, 0, "positive"},
+                 {"0", 0, 0, NULL},
+                 {"1", 1, 0, NULL},
+                 {"+1", 1, 0, NULL},
+                 {"1.0", 1, 0, NULL},
+                 {"1.", 1, 0, NULL},
+                 {"01", 1, 0, NULL},
+                 {"", -1, 0, NULL},
+                 {"-1", -1, 0, NULL},
+                 {"-1.00", -1, 0, NULL},
+                 {"2", -1, -1, NULL},
+                 {"-2", -1, -1, NULL},
+                 {"1.5", -1, -1, NULL},
+                 {"1e0", -1, -1, NULL},
+                 {"0x1", -1, -1, NULL},
+                 {" 1", -1, -1, NULL},
+                 {"-", -1, -1, NULL},
+                 {"Positive", -1, -1, NULL},
+                 {"99999999999999999999", -1, -1, NULL}};
     ok(class_names_parse(&labels, "negative,positive", &err) == 0, "labels");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int label = 7;
         const char *name = "?";
         int rc = labels_find(&labels, cases[i].text, strlen(cases[i].text), &label, &name, &err);
         ok(rc == cases[i].rc && label == cases[i].label && (!name == !cases[i].name) &&
-               (!name || strcmp(name, cases[i].name) == 0), "label '%s'", cases[i].text);
+               (!name || strcmp(name, cases[i].name) == 0),
+           "label '%s'", cases[i].text);
     }
     is_long(err.status, STATUS_USAGE, "an unknown label is a matter of options");
     class_names_free(&labels);
@@ -142,13 +160,19 @@ static void test_labels(void)
 
 static void test_words(void)
 {
-    static const char text[] = " a\0b  \tcc\xc2\xa0" "c\r\n"; /* a no-break space and a NUL are no white space here */
+    static const char text[] = " a\0b  \tcc\xc2\xa0"
+                               "c\r\n"; /* a no-break space and a NUL are no white space here */
     const char *at = text, *end = text + sizeof text - 1, *word;
     size_t len;
     word = source_word(&at, end, &len);
     ok(word == text + 1 && len == 3, "the first word");
     word = source_word(&at, end, &len);
-    ok(word && len == 5 && memcmp(word, "cc\xc2\xa0" "c", 5) == 0, "the second word");
+    ok(word && len == 5 &&
+           memcmp(word,
+                  "cc\xc2\xa0"
+                  "c",
+                  5) == 0,
+       "the second word");
     ok(!source_word(&at, end, &len) && len == 0, "and no third");
 }
 
@@ -170,8 +194,14 @@ static void test_row(void)
     data_row_write(&plain, &out);
     is_string(out.data, "{\"idx\":3,\"sentence\":\"a \\\"b\\\"\\n\",\"label\":-1}\n", "a row");
     buf_reset(&out);
-    const struct data_row full = {.idx = 4, .sentence = "b", .sentence_len = 1, .sentence_json = "\"\\u0062\"",
-                                  .sentence_json_len = 8, .label = 1, .label_text = "yes", .members = ",\"x\" : [1]",
+    const struct data_row full = {.idx = 4,
+                                  .sentence = "b",
+                                  .sentence_len = 1,
+                                  .sentence_json = "\"\\u0062\"",
+                                  .sentence_json_len = 8,
+                                  .label = 1,
+                                  .label_text = "yes",
+                                  .members = ",\"x\" : [1]",
                                   .members_len = 10};
     data_row_write(&full, &out);
     is_string(out.data, "{\"idx\":4,\"sentence\":\"\\u0062\",\"label\":1,\"label_text\":\"yes\",\"x\" : [1]}\n",

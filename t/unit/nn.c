@@ -1,5 +1,5 @@
-/* nn.c - every operator of the CPU backend: its gradient against finite differences, its result against double precision or
- * against each set of kernels, and the same bits for any number of threads.
+/* nn.c - every operator of the CPU backend: its gradient against finite differences, its result against double
+ * precision or against each set of kernels, and the same bits for any number of threads.
  */
 #include "../helper/tap.h"
 
@@ -211,8 +211,15 @@ static void test_attention(struct nn *nn, bool first_only, float dropout)
         for (int64_t t = offsets[i]; t < offsets[i + 1]; t++)
             row[t] = i + 7;
     }
-    o.a = (struct nn_attention){SENTENCES, offsets, probability_offsets, first_only, HEADS, HEAD, 0.4f,
-                                {.probability = dropout, .seed = 5, .row = row}, nn_site(2, NN_SITE_ATTENTION_OUTPUT)};
+    o.a = (struct nn_attention){SENTENCES,
+                                offsets,
+                                probability_offsets,
+                                first_only,
+                                HEADS,
+                                HEAD,
+                                0.4f,
+                                {.probability = dropout, .seed = 5, .row = row},
+                                nn_site(2, NN_SITE_ATTENTION_OUTPUT)};
     o.context = xaligned(queries * HIDDEN * sizeof(float));
     o.probabilities = xaligned(probability_offsets[SENTENCES] * sizeof(float));
     o.q = random_floats(queries * HIDDEN, 1), o.k = random_floats(TOKENS * HIDDEN, 1);
@@ -257,8 +264,14 @@ static void test_embed(struct nn *nn)
     static const int32_t ids[EMBED_TOKENS] = {1, 3, 3, 1, 2, 4};
     static const uint32_t token[EMBED_TOKENS] = {0, 1, 2, 0, 1, 2};
     static const uint8_t types[EMBED_TOKENS] = {0, 0, 1, 0, 1, 1};
-    struct embed_op o = {nn, xaligned(EMBED_TOKENS * EMBED * sizeof(float)), random_floats(5 * EMBED, 1),
-                         random_floats(3 * EMBED, 1), random_floats(2 * EMBED, 1), ids, token, types};
+    struct embed_op o = {nn,
+                         xaligned(EMBED_TOKENS * EMBED * sizeof(float)),
+                         random_floats(5 * EMBED, 1),
+                         random_floats(3 * EMBED, 1),
+                         random_floats(2 * EMBED, 1),
+                         ids,
+                         token,
+                         types};
     float *r = random_floats(EMBED_TOKENS * EMBED, 1), *dwords = xaligned(5 * EMBED * sizeof(float));
     float *dpositions = xaligned(3 * EMBED * sizeof(float)), *dtypes = xaligned(2 * EMBED * sizeof(float));
     struct check c = {embed_forward, &o, o.sum, r, EMBED_TOKENS * EMBED};
@@ -317,7 +330,8 @@ static void test_adamw(struct nn *nn)
             rp[i] *= 1 - 1e-3 * 0.5;
             rm[i] = 0.9 * rm[i] + 0.1 * gradient;
             rv[i] = 0.999 * rv[i] + 0.001 * gradient * gradient;
-            rp[i] -= 1e-3 / (1 - pow(0.9, (double)step)) * rm[i] / (sqrt(rv[i]) / sqrt(1 - pow(0.999, (double)step)) + 1e-8);
+            rp[i] -=
+                1e-3 / (1 - pow(0.9, (double)step)) * rm[i] / (sqrt(rv[i]) / sqrt(1 - pow(0.999, (double)step)) + 1e-8);
         }
         free(g);
     }

@@ -1,5 +1,5 @@
-/* text.c - unit tests of common/text: the properties of characters, the trie against plain greedy matching, vocabularies in all
- * their files, encoding with scratches that have seen other things, and replaced bytes. */
+/* text.c - unit tests of common/text: the properties of characters, the trie against plain greedy matching,
+ * vocabularies in all their files, encoding with scratches that have seen other things, and replaced bytes. */
 #include "text/wordpiece.h"
 
 #include <pthread.h>
@@ -107,7 +107,8 @@ static bool trie_agrees(struct rng *rng, unsigned letters, size_t longest)
             random_word(rng, text, longest, letters);
             if (find_piece(&p, which, text, strlen(text)) >= 0)
                 continue;
-            list[which][p.n[which]] = (struct trie_piece){text, (uint32_t)strlen(text), (int32_t)(which * 64) + (int32_t)p.n[which]};
+            list[which][p.n[which]] =
+                (struct trie_piece){text, (uint32_t)strlen(text), (int32_t)(which * 64) + (int32_t)p.n[which]};
             p.n[which]++;
         }
     }
@@ -169,7 +170,8 @@ static void test_vocabulary(void)
 
     put("vocab.txt", "[PAD]\r\n[UNK]\r\n[CLS]\r\n[SEP]\r\n[MASK]\r\na\r\na");
     ok(vocabulary_load(&v, folder, &err) == 0, "CRLF and no last newline %s", err.text);
-    ok(v.n_tokens == 7 && strcmp(v.tokens[5], "a") == 0 && v.unk == 1 && v.cls == 2 && v.sep == 3 && v.mask == 4 && v.pad == 0,
+    ok(v.n_tokens == 7 && strcmp(v.tokens[5], "a") == 0 && v.unk == 1 && v.cls == 2 && v.sep == 3 && v.mask == 4 &&
+           v.pad == 0,
        "its tokens");
     is_long((long long)v.n_added, 5, "its specials are never split");
     is_long(v.default_max_len, 512, "no length known");
@@ -182,7 +184,8 @@ static void test_vocabulary(void)
     ok(vocabulary_load(&v, folder, &err) == 0, "other specials and added tokens %s", err.text);
     ok(!v.do_lower_case && !v.strip_accents && v.unk == 5 && v.mask == 6, "named by tokenizer_config.json");
     ok(v.n_tokens == 13 && strcmp(v.tokens[9], "<new>") == 0 && strcmp(v.tokens[10], "") == 0 &&
-           strcmp(v.tokens[12], "<far>") == 0, "added tokens have their ids");
+           strcmp(v.tokens[12], "<far>") == 0,
+       "added tokens have their ids");
     bool lstrip = false, normalized = false;
     for (size_t i = 0; i < v.n_added; i++) {
         lstrip |= v.added[i].id == 6 && v.added[i].lstrip && v.added[i].special && !v.added[i].normalized;
@@ -213,7 +216,8 @@ static struct tokenizer *small_tokenizer(bool lower)
     return t;
 }
 
-static bool encodes(const struct tokenizer *t, struct encoder_scratch *s, const char *text, const int32_t *ids, size_t n)
+static bool encodes(const struct tokenizer *t, struct encoder_scratch *s, const char *text, const int32_t *ids,
+                    size_t n)
 {
     struct encoding e = {0};
 
@@ -251,7 +255,8 @@ static void test_encode(void)
 
     tokenizer_encode(t, s, "a [SEP] x", 9, 0, &e);
     ok(e.n == 5 && e.ids[0] == 2 && e.ids[2] == 3 && e.ids[3] == 1 && e.ids[4] == 3 && e.spans[2].begin == 2 &&
-           e.spans[2].end == 7 && e.spans[4].end == 0, "specials around and in the text");
+           e.spans[2].end == 7 && e.spans[4].end == 0,
+       "specials around and in the text");
     tokenizer_encode(t, s, "a b a", 5, 4, &e);
     ok(e.n == 4 && e.dropped == 1 && e.ids[3] == 3, "truncation counts what is lost");
     tokenizer_encode(t, s, "a b a", 5, 2, &e);
@@ -318,14 +323,19 @@ static void test_long_runs(void)
 
 static void test_normalizer(void)
 {
-    const struct normalizer_settings settings = {.clean_text = true, .tokenize_chinese_chars = true, .strip_accents = true,
-                                                 .do_lower_case = true, .cjk_spaces = true};
-    static const char text[] = "\xC3\x89\xE4\xB8\xAD\x01" "A\xC7\x86";
+    const struct normalizer_settings settings = {.clean_text = true,
+                                                 .tokenize_chinese_chars = true,
+                                                 .strip_accents = true,
+                                                 .do_lower_case = true,
+                                                 .cjk_spaces = true};
+    static const char text[] = "\xC3\x89\xE4\xB8\xAD\x01"
+                               "A\xC7\x86";
     struct normalized n = {0};
 
     normalize(&settings, &n, text, 0, sizeof text - 1);
     is_string(n.bytes.data, "e \xE4\xB8\xAD a\xC7\x86", "the normal form");
-    ok(n.n == 6 && n.chars[0].end == 2 && n.chars[2].begin == 2 && n.chars[4].begin == 6 && n.chars[5].end == sizeof text - 1,
+    ok(n.n == 6 && n.chars[0].end == 2 && n.chars[2].begin == 2 && n.chars[4].begin == 6 &&
+           n.chars[5].end == sizeof text - 1,
        "and where it comes from");
     normalized_free(&n);
 }
@@ -335,9 +345,15 @@ static void test_replace(void)
     static const struct {
         const char *bytes, *replaced;
     } cases[] = {
-        {"a\xFF" "b", "a\xEF\xBF\xBD" "b"},
+        {"a\xFF"
+         "b",
+         "a\xEF\xBF\xBD"
+         "b"},
         {"\xE2\x82", "\xEF\xBF\xBD"},
-        {"\xE2\x82" "a", "\xEF\xBF\xBD" "a"},
+        {"\xE2\x82"
+         "a",
+         "\xEF\xBF\xBD"
+         "a"},
         {"\xED\xA0\x80", "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"},
         {"\xF0\x9F\x98\xF0\x9F\x98\x80", "\xEF\xBF\xBD\xF0\x9F\x98\x80"},
         {"\xC0\xAF", "\xEF\xBF\xBD\xEF\xBF\xBD"},

@@ -1,4 +1,5 @@
-/* label.c - the term `label`: cross-entropy with the gold label, l = - log p_gold. Rows without a gold label are not used.
+/* label.c - the term `label`: cross-entropy with the gold label, l = - log p_gold. Rows without a gold label are not
+ * used.
  *
  * The plain fine-tuning of Devlin et al. 2019, and the control of every other term.
  */

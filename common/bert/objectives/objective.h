@@ -2,9 +2,9 @@
  *
  *     L = sum over terms of weight x (sum over its rows of l) / (number of its rows in the step)
  *
- * A term's rows are those that have what it needs (a gold label, a teacher's answer); a step is everything between two updates,
- * also when it is computed in several batches. `--objective label=1,soft=0.3` names terms and weights; a new term is one
- * file and one line in the table of objectives.c.
+ * A term's rows are those that have what it needs (a gold label, a teacher's answer); a step is everything between two
+ * updates, also when it is computed in several batches. `--objective label=1,soft=0.3` names terms and weights; a new
+ * term is one file and one line in the table of objectives.c.
  */
 #ifndef BERT_OBJECTIVES_OBJECTIVE_H
 #define BERT_OBJECTIVES_OBJECTIVE_H
@@ -19,11 +19,11 @@ struct objective;
 
 /* One batch as a term sees it. */
 struct objective_batch {
-    const struct rows *rows;   /* the spool */
-    const uint64_t *which;     /* [n] its rows that are in the batch */
+    const struct rows *rows; /* the spool */
+    const uint64_t *which;   /* [n] its rows that are in the batch */
     size_t n, classes;
-    const float *logits;       /* [n, classes] */
-    float *d_logits;           /* [n, classes] += */
+    const float *logits; /* [n, classes] */
+    float *d_logits;     /* [n, classes] += */
 };
 
 struct objective_kind {

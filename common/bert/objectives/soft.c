@@ -1,7 +1,7 @@
 /* soft.c - the term `soft`: cross-entropy with the teacher's probability q (teacher.h), l = - sum_c q_c log p_c.
  *
- * Distillation after Hinton, Vinyals, Dean 2015 at temperature 1, with a teacher that gives labels and confidences rather than
- * logits. Rows without a teacher's answer are not used.
+ * Distillation after Hinton, Vinyals, Dean 2015 at temperature 1, with a teacher that gives labels and confidences
+ * rather than logits. Rows without a teacher's answer are not used.
  */
 #include <stdlib.h>
 
@@ -59,7 +59,8 @@ static double add(const struct objective *o, const struct objective_batch *b, do
     for (size_t i = 0; i < b->n; i++) {
         const double *target = target_of(o, b->which[i]);
         if (target)
-            loss += cross_entropy(b->logits + i * b->classes, target, 0, b->classes, scale, b->d_logits + i * b->classes);
+            loss +=
+                cross_entropy(b->logits + i * b->classes, target, 0, b->classes, scale, b->d_logits + i * b->classes);
     }
     return loss;
 }

@@ -78,10 +78,11 @@ static void add_norm(const struct nn *nn, float *y, float *sum, float *mean, flo
 #pragma omp for
         for (size_t r = 0; r < rows; r++) {
             if (drop)
-                nn->kernel_table->dropout_mask(mask, n, dropout->probability, dropout->seed, dropout->row[r], dropout->token[r],
-                                      site, 0);
-            nn->kernel_table->add_norm(y + r * n, sum + r * n, mean ? mean + r : NULL, rstd ? rstd + r : NULL, z + r * n, bias,
-                              residual ? residual + r * n : NULL, mask, weight, beta, epsilon, n);
+                nn->kernel_table->dropout_mask(mask, n, dropout->probability, dropout->seed, dropout->row[r],
+                                               dropout->token[r], site, 0);
+            nn->kernel_table->add_norm(y + r * n, sum + r * n, mean ? mean + r : NULL, rstd ? rstd + r : NULL,
+                                       z + r * n, bias, residual ? residual + r * n : NULL, mask, weight, beta, epsilon,
+                                       n);
         }
         free(mask);
     }
@@ -97,7 +98,7 @@ static void norm_backward(const struct nn *nn, float *dsum, float *dweight, floa
 #pragma omp for
         for (size_t begin = 0; begin < n; begin += COLUMNS)
             nn->kernel_table->norm_parameters(dweight, dbeta, dy, sum, mean, rstd, rows, n, begin,
-                                     begin + COLUMNS < n ? begin + COLUMNS : n);
+                                              begin + COLUMNS < n ? begin + COLUMNS : n);
 #pragma omp for
         for (size_t r = 0; r < rows; r++)
             nn->kernel_table->norm_backward(dsum + r * n, dy + r * n, sum + r * n, mean[r], rstd[r], weight, n);
@@ -117,8 +118,8 @@ static void dropout_rows(const struct nn *nn, float *y, const float *x, const st
         float *mask = mask_room(n);
 #pragma omp for
         for (size_t r = 0; r < rows; r++) {
-            nn->kernel_table->dropout_mask(mask, n, dropout->probability, dropout->seed, dropout->row[r], dropout->token[r], site,
-                                  0);
+            nn->kernel_table->dropout_mask(mask, n, dropout->probability, dropout->seed, dropout->row[r],
+                                           dropout->token[r], site, 0);
             if (y != x)
                 memcpy(y + r * n, x + r * n, n * sizeof *y);
             nn->kernel_table->multiply(y + r * n, mask, n);
@@ -165,19 +166,18 @@ static void attention(const struct nn *nn, float *context, size_t ldc, float *pr
         for (size_t part = 0; part < a->rows * a->heads; part++) {
             size_t sentence = part / a->heads, head = part % a->heads, column = head * a->head_size;
             size_t begin = head_of(&h, a, sentence, head), first = a->first_only ? sentence : begin;
-            float *p = probabilities
-                           ? probabilities + a->probability_offsets[sentence] + head * h.queries * h.tokens
-                           : NULL;
+            float *p =
+                probabilities ? probabilities + a->probability_offsets[sentence] + head * h.queries * h.tokens : NULL;
             nn->kernel_table->attention(context + first * ldc + column, ldc, p, q + first * ldq + column, ldq,
-                               k + begin * ldkv + column, v + begin * ldkv + column, ldkv, &h);
+                                        k + begin * ldkv + column, v + begin * ldkv + column, ldkv, &h);
         }
         free(h.scratch);
     }
 }
 
 static void attention_backward(const struct nn *nn, float *dq, size_t lddq, float *dk, float *dv, size_t lddkv,
-                               const float *dcontext, size_t ldc, const float *probabilities, const float *q, size_t ldq,
-                               const float *k, const float *v, size_t ldkv, const struct nn_attention *a)
+                               const float *dcontext, size_t ldc, const float *probabilities, const float *q,
+                               size_t ldq, const float *k, const float *v, size_t ldkv, const struct nn_attention *a)
 {
     size_t scratch_size = head_scratch_size(longest_sentence(a), a->head_size);
 #pragma omp parallel num_threads(nn->threads)
@@ -187,11 +187,11 @@ static void attention_backward(const struct nn *nn, float *dq, size_t lddq, floa
         for (size_t part = 0; part < a->rows * a->heads; part++) {
             size_t sentence = part / a->heads, head = part % a->heads, column = head * a->head_size;
             size_t begin = head_of(&h, a, sentence, head), first = a->first_only ? sentence : begin;
-            nn->kernel_table->attention_backward(dq + first * lddq + column, lddq, dk + begin * lddkv + column,
-                                        dv + begin * lddkv + column, lddkv, dcontext + first * ldc + column, ldc,
-                                        probabilities + a->probability_offsets[sentence] + head * h.queries * h.tokens,
-                                        q + first * ldq + column, ldq, k + begin * ldkv + column,
-                                        v + begin * ldkv + column, ldkv, &h);
+            nn->kernel_table->attention_backward(
+                dq + first * lddq + column, lddq, dk + begin * lddkv + column, dv + begin * lddkv + column, lddkv,
+                dcontext + first * ldc + column, ldc,
+                probabilities + a->probability_offsets[sentence] + head * h.queries * h.tokens,
+                q + first * ldq + column, ldq, k + begin * ldkv + column, v + begin * ldkv + column, ldkv, &h);
         }
         free(h.scratch);
     }
@@ -222,7 +222,8 @@ static void embed_backward(const struct nn *nn, float *dwords, float *dpositions
             if (ids[t] != padding_id)
                 nn->kernel_table->column_sums(dwords + (size_t)ids[t] * n + begin, d, 1, n, 0, width);
             nn->kernel_table->column_sums(dpositions + token[t] * n + begin, d, 1, n, 0, width);
-            nn->kernel_table->column_sums(dtypes + (types_of_tokens ? types_of_tokens[t] : 0) * n + begin, d, 1, n, 0, width);
+            nn->kernel_table->column_sums(dtypes + (types_of_tokens ? types_of_tokens[t] : 0) * n + begin, d, 1, n, 0,
+                                          width);
         }
     }
 }
@@ -233,7 +234,8 @@ static double sum_of_squares(const struct nn *nn, const float *x, size_t n)
     double *part = xmalloc_array(parts + 1, sizeof *part), total = 0;
 #pragma omp parallel for num_threads(nn->threads)
     for (size_t i = 0; i < parts; i++)
-        part[i] = nn->kernel_table->sum_of_squares(x + i * ELEMENTS, n - i * ELEMENTS < ELEMENTS ? n - i * ELEMENTS : ELEMENTS);
+        part[i] = nn->kernel_table->sum_of_squares(x + i * ELEMENTS,
+                                                   n - i * ELEMENTS < ELEMENTS ? n - i * ELEMENTS : ELEMENTS);
     for (size_t i = 0; i < parts; i++)
         total += part[i];
     free(part);
@@ -246,7 +248,7 @@ static void adamw(const struct nn *nn, float *p, float *m, float *v, const float
 #pragma omp parallel for num_threads(nn->threads)
     for (size_t i = 0; i < n; i += ELEMENTS)
         nn->kernel_table->adamw(p + i, m + i, v + i, g + i, n - i < ELEMENTS ? n - i : ELEMENTS, a, correction1,
-                       sqrt(correction2));
+                                sqrt(correction2));
 }
 
 static void zero(const struct nn *nn, float *x, size_t n)
@@ -261,7 +263,8 @@ int nn_cpu(struct nn *nn, long threads, struct error *err)
     /* Before OpenBLAS is touched: see gemm.h. */
     int wanted = threads > 0 ? (int)threads : omp_get_max_threads();
     if (threads < 0 || wanted > LARGEST_THREADS)
-        return error_set(err, STATUS_USAGE, "--threads must be between 1 and %d, not %ld", (int)LARGEST_THREADS, threads);
+        return error_set(err, STATUS_USAGE, "--threads must be between 1 and %d, not %ld", (int)LARGEST_THREADS,
+                         threads);
     const struct gemm_library *library = gemm_openblas();
     const struct cpu_kernels *kernels = cpu_kernels_choose();
     *nn = (struct nn){

@@ -1,4 +1,5 @@
-/* denormals.h - tiny gradients and moments become denormal numbers, which are a hundred times slower: take them as 0. */
+/* denormals.h - tiny gradients and moments become denormal numbers, which are a hundred times slower: take them as 0.
+ */
 #ifndef NN_CPU_DENORMALS_H
 #define NN_CPU_DENORMALS_H
 

@@ -4,9 +4,9 @@
  * number of threads, so that each element of the result is computed by the same call whatever the number of threads.
  *
  * Debian has two builds of OpenBLAS. The pthread build starts threads of its own even inside a parallel region of ours,
- * which made it ten times slower, unless openblas_set_num_threads(1) was called; in the OpenMP build that same call also
- * sets OpenMP's number of threads to 1. So gemm_openblas() makes that call, the caller reads the number of threads before
- * it, and every region of ours says num_threads(n).
+ * which made it ten times slower, unless openblas_set_num_threads(1) was called; in the OpenMP build that same call
+ * also sets OpenMP's number of threads to 1. So gemm_openblas() makes that call, the caller reads the number of threads
+ * before it, and every region of ours says num_threads(n).
  */
 #ifndef NN_CPU_GEMM_H
 #define NN_CPU_GEMM_H

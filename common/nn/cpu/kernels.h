@@ -17,7 +17,7 @@ struct head {
     size_t queries, tokens, size; /* size: of the head */
     size_t padded;                /* tokens rounded up to 16 */
     float scale;
-    float *scratch;               /* head_scratch_size(tokens, size) floats */
+    float *scratch; /* head_scratch_size(tokens, size) floats */
     /* dropout on the probabilities; probability 0: none */
     float probability;
     uint64_t seed, row;

@@ -1,5 +1,5 @@
-/* kernels_body.h - the text of the CPU kernels, included by kernels_generic.c, kernels_avx2.c and kernels_avx512.c, which
- * define KERNELS (the table's name) and KERNELS_NAME and are compiled for different processors.
+/* kernels_body.h - the text of the CPU kernels, included by kernels_generic.c, kernels_avx2.c and kernels_avx512.c,
+ * which define KERNELS (the table's name) and KERNELS_NAME and are compiled for different processors.
  *
  * Written as plain loops that the compiler vectorises; `omp simd reduction` allows it to split a sum into lanes, in an
  * order that is fixed when the file is compiled. It does not call libm: exp and the normal distribution are polynomials
@@ -18,9 +18,9 @@ static inline float exp_float(float x)
     x = x > 88.0f ? 88.0f : x;
     float shifted = x * 1.44269504088896341f + 12582912.0f; /* 1.5 x 2^23: rounds to an integer in the low bits */
     float n = shifted - 12582912.0f;
-    float r = x - n * 0.693359375f;       /* ln 2 in two parts, the first with few bits, so that n x it is exact */
+    float r = x - n * 0.693359375f; /* ln 2 in two parts, the first with few bits, so that n x it is exact */
     r = r + n * 2.12194440e-4f;
-    float p = 1.0f / 5040.0f;             /* Taylor to r^7: the rest is below 3e-9 for |r| <= 0.347 */
+    float p = 1.0f / 5040.0f; /* Taylor to r^7: the rest is below 3e-9 for |r| <= 0.347 */
     p = p * r + 1.0f / 720.0f;
     p = p * r + 1.0f / 120.0f;
     p = p * r + 1.0f / 24.0f;
@@ -36,7 +36,8 @@ static inline float exp_float(float x)
     return p * power;
 }
 
-/* Phi(z), and density(z) = exp(-z^2/2) / sqrt(2 pi). Absolute error below 2e-7. Coefficients: nn/gen/phi_coefficients.py. */
+/* Phi(z), and density(z) = exp(-z^2/2) / sqrt(2 pi). Absolute error below 2e-7. Coefficients:
+ * nn/gen/phi_coefficients.py. */
 static inline float normal_distribution(float z, float *density)
 {
     float a = z < 0.0f ? -z : z;
@@ -197,8 +198,8 @@ static void column_sums(float *restrict out, const float *x, size_t rows, size_t
     }
 }
 
-/* Philox4x32-10 for `blocks` consecutive counters at once, as in base/rng.c but in planes, so that it vectorises: word w of
- * block b is element w x blocks + b. */
+/* Philox4x32-10 for `blocks` consecutive counters at once, as in base/rng.c but in planes, so that it vectorises: word
+ * w of block b is element w x blocks + b. */
 static void dropout_block(float *restrict mask, uint32_t first, size_t stride, uint32_t limit, float keep_scale,
                           const uint32_t counter[3], const uint32_t key[2])
 {
