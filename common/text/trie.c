@@ -1,4 +1,4 @@
-/* trie.c - builds the trie breadth first by splitting sorted ranges of pieces, then links and pops in the same order. */
+/* trie.c - splits sorted ranges of pieces depth first, then finds links and pops. */
 #include "text/trie.h"
 
 #include <stdlib.h>
@@ -12,28 +12,32 @@ struct range {
     uint32_t depth;
     uint32_t parent;
     int32_t id; /* of the piece that ends here, or -1 */
+    uint8_t label;
 };
 
 struct builder {
     struct trie *trie;
     struct trie_piece *pieces, *spare; /* all pieces: word ones, then suffix ones */
     struct range *ranges;              /* [n_nodes] */
-    size_t nodes_cap, pops_len, pops_cap;
+    uint32_t *stack;                   /* nodes whose children are not made yet */
+    size_t nodes_cap, pops_len, pops_cap, stack_len;
+    uint32_t deepest;
 };
 
-static uint32_t add_node(struct builder *b, uint8_t label, const struct range *range)
+static uint32_t add_node(struct builder *b, const struct range *range)
 {
     struct trie *t = b->trie;
 
     if (t->n_nodes == b->nodes_cap) {
-        b->nodes_cap = b->nodes_cap ? 2 * b->nodes_cap : 4096;
+        b->nodes_cap = b->nodes_cap ? 2 * b->nodes_cap : 16384;
         t->nodes = xrealloc_array(t->nodes, b->nodes_cap, sizeof *t->nodes);
-        t->labels = xrealloc_array(t->labels, b->nodes_cap, sizeof *t->labels);
         b->ranges = xrealloc_array(b->ranges, b->nodes_cap, sizeof *b->ranges);
+        b->stack = xrealloc_array(b->stack, b->nodes_cap, sizeof *b->stack);
     }
     t->nodes[t->n_nodes] = (struct trie_node){.failure = TRIE_NONE};
-    t->labels[t->n_nodes] = label;
     b->ranges[t->n_nodes] = *range;
+    if (range->depth > b->deepest)
+        b->deepest = range->depth;
     return t->n_nodes++;
 }
 
@@ -42,29 +46,37 @@ static uint8_t byte_at(const struct trie_piece *piece, uint32_t depth)
     return (uint8_t)piece->text[depth];
 }
 
-/* Sorts pieces[begin..end) by their byte at depth; all are longer than depth. */
-static void sort_by_byte(struct builder *b, uint32_t begin, uint32_t end, uint32_t depth)
+static void insertion_sort(struct trie_piece *p, uint32_t n, uint32_t depth)
 {
-    struct trie_piece *p = b->pieces;
+    for (uint32_t i = 1; i < n; i++) {
+        struct trie_piece piece = p[i];
+        uint32_t j = i;
+        for (; j > 0 && byte_at(&p[j - 1], depth) > byte_at(&piece, depth); j--)
+            p[j] = p[j - 1];
+        p[j] = piece;
+    }
+}
+
+static void counting_sort(struct trie_piece *p, struct trie_piece *spare, uint32_t n, uint32_t depth)
+{
     uint32_t start[257] = {0};
 
-    if (end - begin < 16) {
-        for (uint32_t i = begin + 1; i < end; i++) {
-            struct trie_piece piece = p[i];
-            uint32_t j = i;
-            for (; j > begin && byte_at(&p[j - 1], depth) > byte_at(&piece, depth); j--)
-                p[j] = p[j - 1];
-            p[j] = piece;
-        }
-        return;
-    }
-    for (uint32_t i = begin; i < end; i++)
+    for (uint32_t i = 0; i < n; i++)
         start[byte_at(&p[i], depth) + 1]++;
     for (size_t i = 0; i < 256; i++)
         start[i + 1] += start[i];
-    for (uint32_t i = begin; i < end; i++)
-        b->spare[start[byte_at(&p[i], depth)]++] = p[i];
-    memcpy(p + begin, b->spare, (end - begin) * sizeof *p);
+    for (uint32_t i = 0; i < n; i++)
+        spare[start[byte_at(&p[i], depth)]++] = p[i];
+    memcpy(p, spare, n * sizeof *p);
+}
+
+/* Sorts pieces[begin..end) by their byte at depth; all are longer than depth. */
+static void sort_by_byte(struct builder *b, uint32_t begin, uint32_t end, uint32_t depth)
+{
+    if (end - begin < 24)
+        insertion_sort(b->pieces + begin, end - begin, depth);
+    else
+        counting_sort(b->pieces + begin, b->spare, end - begin, depth);
 }
 
 static inline uint32_t child_of(const struct trie *t, uint32_t node, uint8_t byte)
@@ -78,38 +90,42 @@ static inline uint32_t child_of(const struct trie *t, uint32_t node, uint8_t byt
         return child > 0 ? table->first_child + child - 1 : TRIE_NONE;
     }
     for (uint32_t i = 0; i < n->n_children; i++)
-        if (t->labels[n->first_child + i] == byte)
+        if (n->labels[i] == byte)
             return n->first_child + i;
     return TRIE_NONE;
 }
 
-static void make_table(struct trie *t, uint32_t node)
+/* Lets a node find its children, which are nodes first..first + n. */
+static void link_children(struct builder *b, uint32_t node, uint32_t first, uint32_t n)
 {
-    struct trie_node *n = &t->nodes[node];
+    struct trie *t = b->trie;
+    struct trie_node *at = &t->nodes[node];
 
-    if (node <= TRIE_SUFFIX_ROOT || n->n_children <= TRIE_FEW_CHILDREN)
-        return;
-    if ((t->n_tables & (t->n_tables - 1)) == 0)
-        t->tables = xrealloc_array(t->tables, t->n_tables ? 2 * t->n_tables : 1, sizeof *t->tables);
-    struct trie_table *table = &t->tables[t->n_tables];
-    *table = (struct trie_table){.first_child = n->first_child};
-    for (uint32_t i = 0; i < n->n_children; i++)
-        table->child[t->labels[n->first_child + i]] = (uint8_t)(i + 1);
-    n->first_child = (uint32_t)t->n_tables++;
+    at->n_children = (uint8_t)n; /* at most 243 bytes begin or continue a character */
+    at->first_child = first;
+    if (node > TRIE_SUFFIX_ROOT && n > TRIE_FEW_CHILDREN) {
+        if ((t->n_tables & (t->n_tables - 1)) == 0)
+            t->tables = xrealloc_array(t->tables, t->n_tables ? 2 * t->n_tables : 1, sizeof *t->tables);
+        t->tables[t->n_tables] = (struct trie_table){.first_child = first};
+        at->first_child = (uint32_t)t->n_tables++;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        uint8_t label = b->ranges[first + i].label;
+        if (node <= TRIE_SUFFIX_ROOT)
+            t->root_children[node][label] = first + i;
+        else if (n > TRIE_FEW_CHILDREN)
+            t->tables[at->first_child].child[label] = (uint8_t)(i + 1);
+        else
+            at->labels[i] = label;
+    }
 }
 
 /* Makes the children of a node from the pieces that pass through it. */
 static void split_node(struct builder *b, uint32_t node)
 {
     struct range r = b->ranges[node];
-    uint32_t begin = r.begin;
+    uint32_t begin = r.begin, first = b->trie->n_nodes;
 
-    if (r.end - r.begin == 1 && b->pieces[r.begin].len > r.depth && node > TRIE_SUFFIX_ROOT) { /* most nodes */
-        b->trie->nodes[node].first_child = b->trie->n_nodes;
-        b->trie->nodes[node].n_children = 1;
-        add_node(b, byte_at(&b->pieces[r.begin], r.depth), &(struct range){r.begin, r.end, r.depth + 1, node, -1});
-        return;
-    }
     for (uint32_t i = r.begin; i < r.end; i++) {
         struct trie_piece ending = b->pieces[i];
         if (ending.len != r.depth)
@@ -119,22 +135,19 @@ static void split_node(struct builder *b, uint32_t node)
         if (ending.id > b->ranges[node].id) /* of equal pieces the last counts */
             b->ranges[node].id = ending.id;
     }
-    if (begin == r.end)
-        return;
-    sort_by_byte(b, begin, r.end, r.depth);
-    b->trie->nodes[node].first_child = b->trie->n_nodes;
+    if (r.end - begin > 1)
+        sort_by_byte(b, begin, r.end, r.depth);
     while (begin < r.end) {
         uint8_t label = byte_at(&b->pieces[begin], r.depth);
         uint32_t end = begin + 1;
         while (end < r.end && byte_at(&b->pieces[end], r.depth) == label)
             end++;
-        uint32_t child = add_node(b, label, &(struct range){begin, end, r.depth + 1, node, -1});
-        b->trie->nodes[node].n_children++;
-        if (node <= TRIE_SUFFIX_ROOT)
-            b->trie->root_children[node][label] = child;
+        add_node(b, &(struct range){begin, end, r.depth + 1, node, -1, label});
         begin = end;
     }
-    make_table(b->trie, node);
+    link_children(b, node, first, b->trie->n_nodes - first);
+    for (uint32_t child = b->trie->n_nodes; child-- > first;)
+        b->stack[b->stack_len++] = child;
 }
 
 static void add_pops(struct builder *b, const int32_t *ids, size_t n)
@@ -149,36 +162,72 @@ static void add_pops(struct builder *b, const int32_t *ids, size_t n)
 
 static void add_pops_of(struct builder *b, uint32_t node)
 {
-    const struct trie_node n = b->trie->nodes[node];
+    uint32_t at = b->trie->nodes[node].pops;
 
-    for (uint32_t i = 0; i < n.n_pops; i++) /* one by one: add_pops may move the array */
-        add_pops(b, &(int32_t){b->trie->pops[n.pops + i]}, 1);
+    for (int32_t i = 1, n = b->trie->pops[at]; i <= n; i++) /* one by one: add_pops may move the array */
+        add_pops(b, &(int32_t){b->trie->pops[at + (uint32_t)i]}, 1);
 }
 
-/* Algorithm 2 of the paper for one node; its parent has been done. */
+/* Algorithm 2 of the paper for one node; shorter ones have been done. */
 static void link_node(struct builder *b, uint32_t node)
 {
     struct trie *t = b->trie;
     const struct range *r = &b->ranges[node];
     size_t start = b->pops_len;
 
+    add_pops(b, &(int32_t){0}, 1);
     if (r->id >= 0) {
         t->nodes[node].failure = TRIE_SUFFIX_ROOT;
         add_pops(b, &r->id, 1);
     } else {
         uint32_t z = t->nodes[r->parent].failure, child = TRIE_NONE;
+        if (z == TRIE_NONE) {
+            b->pops_len = start;
+            return;
+        }
         add_pops_of(b, r->parent);
-        while (z != TRIE_NONE && (child = child_of(t, z, t->labels[node])) == TRIE_NONE) {
+        while (z != TRIE_NONE && (child = child_of(t, z, r->label)) == TRIE_NONE) {
             add_pops_of(b, z);
             z = t->nodes[z].failure;
         }
-        if (z == TRIE_NONE)
+        if (z == TRIE_NONE) {
             b->pops_len = start;
-        else
-            t->nodes[node].failure = child;
+            return;
+        }
+        t->nodes[node].failure = child;
     }
     t->nodes[node].pops = (uint32_t)start;
-    t->nodes[node].n_pops = (uint16_t)(b->pops_len - start);
+    t->pops[start] = (int32_t)(b->pops_len - start - 1);
+}
+
+/* Failure links lead to nodes below the suffix root, from there to shallower ones. So the nodes first_suffix... come first,
+ * by depth, then those of words in their order, in which a parent precedes its children. */
+static void link_nodes(struct builder *b, uint32_t first_suffix)
+{
+    const uint32_t n = b->trie->n_nodes;
+    uint32_t *start = xcalloc((size_t)b->deepest + 2, sizeof *start), *order = b->stack;
+
+    for (uint32_t node = first_suffix; node < n; node++)
+        start[b->ranges[node].depth + 1]++;
+    for (uint32_t depth = 0; depth <= b->deepest; depth++)
+        start[depth + 1] += start[depth];
+    for (uint32_t node = first_suffix; node < n; node++)
+        order[start[b->ranges[node].depth]++] = node;
+    add_pops(b, &(int32_t){0}, 1); /* at 0: none, for nodes without a link */
+    for (uint32_t i = 0; i < n - first_suffix; i++)
+        link_node(b, order[i]);
+    for (uint32_t node = TRIE_SUFFIX_ROOT + 1; node < first_suffix; node++)
+        link_node(b, node);
+    free(start);
+}
+
+/* Makes all nodes below a root; returns how many nodes there are then. */
+static uint32_t split_below(struct builder *b, uint32_t root)
+{
+    b->stack[b->stack_len++] = root;
+    while (b->stack_len > 0)
+        split_node(b, b->stack[--b->stack_len]);
+    return b->trie->n_nodes;
 }
 
 void trie_build(struct trie *t, const struct trie_piece *word, size_t n_word, const struct trie_piece *suffix,
@@ -191,25 +240,24 @@ void trie_build(struct trie *t, const struct trie_piece *word, size_t n_word, co
 
     *t = (struct trie){.piece_bytes = xcalloc(n_ids + 1, sizeof *t->piece_bytes)};
     memset(t->root_children, 0xFF, sizeof t->root_children); /* TRIE_NONE */
-    memcpy(b.pieces, word, n_word * sizeof *word);
-    memcpy(b.pieces + n_word, suffix, n_suffix * sizeof *suffix);
+    for (size_t i = 0; i < n; i++)
+        b.pieces[i] = i < n_word ? word[i] : suffix[i - n_word];
     for (size_t i = 0; i < n; i++)
         t->piece_bytes[b.pieces[i].id] = b.pieces[i].len;
-    add_node(&b, 0, &(struct range){0, (uint32_t)n_word, 0, TRIE_NONE, -1});
-    add_node(&b, 0, &(struct range){(uint32_t)n_word, (uint32_t)n, 0, TRIE_NONE, -1});
-    for (uint32_t node = 0; node < t->n_nodes; node++)
-        split_node(&b, node);
-    for (uint32_t node = TRIE_SUFFIX_ROOT + 1; node < t->n_nodes; node++)
-        link_node(&b, node);
+    add_node(&b, &(struct range){0, (uint32_t)n_word, 0, TRIE_NONE, -1, 0});
+    add_node(&b, &(struct range){(uint32_t)n_word, (uint32_t)n, 0, TRIE_NONE, -1, 0});
+    uint32_t first_suffix = split_below(&b, TRIE_WORD_ROOT);
+    split_below(&b, TRIE_SUFFIX_ROOT);
+    link_nodes(&b, first_suffix);
     free(b.pieces);
     free(b.spare);
     free(b.ranges);
+    free(b.stack);
 }
 
 void trie_free(struct trie *t)
 {
     free(t->nodes);
-    free(t->labels);
     free(t->pops);
     free(t->piece_bytes);
     free(t->tables);
@@ -233,8 +281,9 @@ size_t trie_match(const struct trie *t, const uint8_t *word, size_t len, int32_t
         const struct trie_node *at = &t->nodes[node];
         if (at->failure == TRIE_NONE)
             return 0;
-        for (uint32_t k = 0; k < at->n_pops; k++)
-            ids[n++] = t->pops[at->pops + k];
+        const int32_t *pops = t->pops + at->pops;
+        for (int32_t k = 1; k <= pops[0]; k++)
+            ids[n++] = pops[k];
         node = at->failure;
     }
 }

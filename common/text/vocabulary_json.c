@@ -7,7 +7,7 @@
 #include "text/vocabulary_parts.h"
 #include "wire/json.h"
 
-enum { JSON_CAP = 256 << 20, MAX_TOKENS = 1 << 24 };
+enum { JSON_CAP = 256 << 20, MAX_TOKENS = 1 << 24, LONGEST_WORD = 10000 };
 
 /* Larger lengths mean "no limit" in Hugging Face's files (1e30). */
 static const double unlimited_length = 1e9;
@@ -148,8 +148,13 @@ static int take_model(struct vocabulary_parts *p, const struct json_file *f, boo
         free(p->v->prefix);
         p->v->prefix = xmemdup0(node->text, node->len);
     }
-    if (json_get_long(json_member(&f->doc, model, "max_input_chars_per_word"), &value) && value > 0 && value < 65536)
+    node = json_member(&f->doc, model, "max_input_chars_per_word");
+    if (node && node->type != JSON_NULL) {
+        if (!json_get_long(node, &value) || value < 0 || value > LONGEST_WORD)
+            return error_set(err, STATUS_FAILURE, "%s: model.max_input_chars_per_word is no number from 0 to %d", f->path,
+                             LONGEST_WORD);
         p->v->max_word_characters = (long)value;
+    }
     return take_vocabulary ? take_vocab(p, f, json_member(&f->doc, model, "vocab"), err) : 0;
 }
 
