@@ -20,7 +20,7 @@ struct builder {
     struct trie_piece *pieces, *spare; /* all pieces: word ones, then suffix ones */
     struct range *ranges;              /* [n_nodes] */
     uint32_t *stack;                   /* nodes whose children are not made yet */
-    size_t nodes_cap, pops_len, pops_cap, stack_len;
+    size_t pops_len, pops_cap, stack_len;
     uint32_t deepest;
 };
 
@@ -28,12 +28,6 @@ static uint32_t add_node(struct builder *b, const struct range *range)
 {
     struct trie *t = b->trie;
 
-    if (t->n_nodes == b->nodes_cap) {
-        b->nodes_cap = b->nodes_cap ? 2 * b->nodes_cap : 16384;
-        t->nodes = xrealloc_array(t->nodes, b->nodes_cap, sizeof *t->nodes);
-        b->ranges = xrealloc_array(b->ranges, b->nodes_cap, sizeof *b->ranges);
-        b->stack = xrealloc_array(b->stack, b->nodes_cap, sizeof *b->stack);
-    }
     t->nodes[t->n_nodes] = (struct trie_node){.failure = TRIE_NONE};
     b->ranges[t->n_nodes] = *range;
     if (range->depth > b->deepest)
@@ -233,7 +227,7 @@ static uint32_t split_below(struct builder *b, uint32_t root)
 void trie_build(struct trie *t, const struct trie_piece *word, size_t n_word, const struct trie_piece *suffix,
                 size_t n_suffix, size_t n_ids)
 {
-    size_t n = n_word + n_suffix;
+    size_t n = n_word + n_suffix, most_nodes = 2;
     struct builder b = {.trie = t,
                         .pieces = xmalloc_array(n + 1, sizeof *b.pieces),
                         .spare = xmalloc_array(n + 1, sizeof *b.spare)};
@@ -242,13 +236,19 @@ void trie_build(struct trie *t, const struct trie_piece *word, size_t n_word, co
     memset(t->root_children, 0xFF, sizeof t->root_children); /* TRIE_NONE */
     for (size_t i = 0; i < n; i++)
         b.pieces[i] = i < n_word ? word[i] : suffix[i - n_word];
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         t->piece_bytes[b.pieces[i].id] = b.pieces[i].len;
+        most_nodes += b.pieces[i].len;
+    }
+    t->nodes = xmalloc_array(most_nodes, sizeof *t->nodes);
+    b.ranges = xmalloc_array(most_nodes, sizeof *b.ranges);
+    b.stack = xmalloc_array(most_nodes, sizeof *b.stack);
     add_node(&b, &(struct range){0, (uint32_t)n_word, 0, TRIE_NONE, -1, 0});
     add_node(&b, &(struct range){(uint32_t)n_word, (uint32_t)n, 0, TRIE_NONE, -1, 0});
     uint32_t first_suffix = split_below(&b, TRIE_WORD_ROOT);
     split_below(&b, TRIE_SUFFIX_ROOT);
     link_nodes(&b, first_suffix);
+    t->nodes = xrealloc_array(t->nodes, t->n_nodes, sizeof *t->nodes);
     free(b.pieces);
     free(b.spare);
     free(b.ranges);
