@@ -3,10 +3,13 @@
  * The tool is a vocabulary (text/vocabulary.h), a tokenizer (text/wordpiece.h) and a loop (text/tokenize.h) in a row.
  * It changes no text, pads nothing and learns nothing; see wp-tokenize(1) and distil-stream(5).
  */
-#include <omp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <omp.h>
+#include <utf8proc.h>
 
 #include "base/cli.h"
 #include "base/diag.h"
@@ -77,12 +80,15 @@ static void parse_options(struct options *o, struct class_names *labels, int arg
          .help = "threads to work with; else OMP_NUM_THREADS, else one a core"},
         {'o', "output", CLI_FILE, &o->output, "FILE", .help = "where to write; - is standard output"},
         CLI_END};
+    char features[128];
+    snprintf(features, sizeof features, "utf8proc %s (Unicode %s)\nOpenMP, %d threads", utf8proc_version(),
+             utf8proc_unicode_version(), omp_get_max_threads());
     const struct cli cli = {.tool = "wp-tokenize",
                             .summary = "turn sentences into WordPiece token streams",
                             .usage = "-m MODEL [options] [FILE]",
                             .options = table,
                             .max_operands = 1,
-                            .features = "utf8proc, yajl, OpenMP",
+                            .features = features,
                             .examples =
                                 "wp-tokenize -m google-bert/bert-base-uncased rows.ndjson > rows.tokens\n"
                                 "echo 'a fine film' | wp-tokenize -m vocab.txt --output-format ndjson --offsets"};

@@ -1,6 +1,6 @@
 #!/bin/sh
-# wp-tokenize: formats of input and output, the tensors of a row, options, errors by exact status and text, and the edges of
-# input and output. Ids and offsets of odd text are in 20-wp-tokenize-golden.t, real data in 22-wp-tokenize-real.t.
+# wp-tokenize: formats of input and output, the tensors of a row, options, errors by exact status and text, and the edges
+# of input and output. Ids and offsets of odd text are in 20-wp-tokenize-golden.t, real data in 22-wp-tokenize-real.t.
 . "$(dirname "$0")/lib.sh"
 
 printf '%s\n' '[PAD]' '[UNK]' '[CLS]' '[SEP]' '[MASK]' a not very good bad film '##s' '.' ',' the is >vocab.txt
@@ -171,6 +171,8 @@ cues() { # NAME EXPECTED ROW
 cues "cues are whole words" "" '{"sentence":"films","teacher":{"cues":["film"]}}'
 cues "case and white space do not count" "0 3 3 0" '{"sentence":" Very  GOOD ","teacher":{"cues":["very good"],"cue_polarity":[-1]}}'
 cues "outer punctuation of a cue" "0 0 2 0 0" '{"sentence":"a film.","teacher":{"cues":["film."],"cue_polarity":[1]}}'
+cues "punctuation at a cue's ends that the sentence lacks" "0 0 2 0" '{"sentence":"a film","teacher":{"cues":["\u201cfilm.\u201d"],"cue_polarity":[1]}}'
+cues "a cue listed twice has two places, not three" "0 1 1 0 0" '{"sentence":"a a a","teacher":{"cues":["a","a"]}}'
 cues "punctuation alone is never marked" "" '{"sentence":"a .","teacher":{"cues":["."]}}'
 cues "all pieces of a word" "0 1 1 0" '{"sentence":"films","teacher":{"cues":["films"]}}'
 cues "the shorter of two that overlap" "0 4 2 2 0" \

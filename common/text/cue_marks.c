@@ -88,13 +88,11 @@ static bool find_from(const struct cue_finder *f, size_t from, size_t *begin)
     return false;
 }
 
-/* Finds cue i: the first place that no equal cue before it has taken. */
-static void find_cue(struct cue_finder *f, const struct sentence *s, size_t i)
+/* The first place of the folded f->cue that no cue before cue i has taken; false where there is none. */
+static bool find_untaken(struct cue_finder *f, size_t i)
 {
     size_t from = 0, begin;
 
-    f->found[i] = (struct token_span){0, 0};
-    fold(s->cues[i].text, s->cues[i].len, &f->cue, NULL);
     while (find_from(f, from, &begin)) {
         struct token_span span = {f->places[begin], f->places[begin + f->cue.len]};
         bool taken = false;
@@ -102,10 +100,52 @@ static void find_cue(struct cue_finder *f, const struct sentence *s, size_t i)
             taken |= f->found[k].begin == span.begin && f->found[k].end == span.end;
         if (!taken) {
             f->found[i] = span;
-            return;
+            return true;
         }
         from = begin + 1;
     }
+    return false;
+}
+
+/* Whether text[at..] begins with punctuation or a space; *size is the character's. */
+static bool is_outer(const struct buf *text, size_t at, unsigned *size)
+{
+    uint32_t c;
+
+    *size = utf8_decode(text->data + at, text->len - at, &c);
+    return *size > 0 && (c == ' ' || unicode_class(c) == UNICODE_PUNCT);
+}
+
+/* Takes the punctuation off both ends of the folded cue; false where it has none there, or nothing else. */
+static bool trim_cue(struct buf *cue)
+{
+    size_t begin = 0, end = cue->len;
+    unsigned size;
+
+    while (begin < end && is_outer(cue, begin, &size))
+        begin += size;
+    while (end > begin) {
+        size_t last = end - 1;
+        while (last > begin && ((unsigned char)cue->data[last] & 0xC0) == 0x80)
+            last--;
+        if (!is_outer(cue, last, &size))
+            break;
+        end = last;
+    }
+    if (begin == end || end - begin == cue->len)
+        return false;
+    memmove(cue->data, cue->data + begin, end - begin);
+    cue->len = end - begin;
+    cue->data[cue->len] = '\0';
+    return true;
+}
+
+static void find_cue(struct cue_finder *f, const struct sentence *s, size_t i)
+{
+    f->found[i] = (struct token_span){0, 0};
+    fold(s->cues[i].text, s->cues[i].len, &f->cue, NULL);
+    if (!find_untaken(f, i) && trim_cue(&f->cue))
+        find_untaken(f, i);
 }
 
 static bool is_all_punctuation(const char *text, struct token_span span)

@@ -1,8 +1,9 @@
 /* cue_marks.h - which tokens of a sentence its teacher called decisive: the values of the column `cues`.
  *
- * A cue is looked for as whole words, case aside, any white space for any other; a cue that is listed again means its
- * next place. A token is marked if it overlaps a cue and is not all punctuation; where cues overlap, the shorter one
- * says more and wins, of equally long ones the first. What the marks mean: CUE_... in wire/rows.h.
+ * A cue is looked for as whole words, case aside, any white space for any other; failing that, without the punctuation
+ * at its ends. A cue that is listed again means its next place. A token is marked if it overlaps a cue and is not all
+ * punctuation; where cues overlap, the shorter one says more and wins, of equally long ones the first. What the marks
+ * mean: CUE_... in wire/rows.h.
  */
 #ifndef TEXT_CUE_MARKS_H
 #define TEXT_CUE_MARKS_H

@@ -194,8 +194,8 @@ static void link_node(struct builder *b, uint32_t node)
     t->pops[start] = (int32_t)(b->pops_len - start - 1);
 }
 
-/* Failure links lead to nodes below the suffix root, from there to shallower ones. So the nodes first_suffix... come first,
- * by depth, then those of words in their order, in which a parent precedes its children. */
+/* Failure links lead to nodes below the suffix root, from there to shallower ones. So the nodes first_suffix... come
+ * first, by depth, then those of words in their order, in which a parent precedes its children. */
 static void link_nodes(struct builder *b, uint32_t first_suffix)
 {
     const uint32_t n = b->trie->n_nodes;
@@ -228,9 +228,8 @@ void trie_build(struct trie *t, const struct trie_piece *word, size_t n_word, co
                 size_t n_suffix, size_t n_ids)
 {
     size_t n = n_word + n_suffix, most_nodes = 2;
-    struct builder b = {.trie = t,
-                        .pieces = xmalloc_array(n + 1, sizeof *b.pieces),
-                        .spare = xmalloc_array(n + 1, sizeof *b.spare)};
+    struct builder b = {
+        .trie = t, .pieces = xmalloc_array(n + 1, sizeof *b.pieces), .spare = xmalloc_array(n + 1, sizeof *b.spare)};
 
     *t = (struct trie){.piece_bytes = xcalloc(n_ids + 1, sizeof *t->piece_bytes)};
     memset(t->root_children, 0xFF, sizeof t->root_children); /* TRIE_NONE */

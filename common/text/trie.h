@@ -5,10 +5,10 @@
  * pieces are certain by then (failure pops F) and at which node what is left stands (failure link f). So each byte is
  * read once, whatever the vocabulary and the word are.
  *
- * The trie is over bytes: pieces are whole UTF-8 strings, so matches end at character boundaries by themselves. It has two
- * roots, for pieces that begin a word and for those inside one (without their "##"). Children of a node are neighbours; a
- * node holds the bytes of a few children itself, of more in a table, and the roots have a direct one. Nodes lie depth first, so
- * that the later part of a long piece is in few cache lines.
+ * The trie is over bytes: pieces are whole UTF-8 strings, so matches end at character boundaries by themselves. It has
+ * two roots, for pieces that begin a word and for those inside one (without their "##"). Children of a node are
+ * neighbours; a node holds the bytes of a few children itself, of more in a table, and the roots have a direct one.
+ * Nodes lie depth first, so that the later part of a long piece is in few cache lines.
  */
 #ifndef TEXT_TRIE_H
 #define TEXT_TRIE_H
@@ -36,7 +36,7 @@ struct trie_table {
 struct trie {
     struct trie_node *nodes; /* the roots at 0 and 1 */
     int32_t *pops;
-    uint32_t *piece_bytes;   /* [n_ids]: length of a piece in the word */
+    uint32_t *piece_bytes; /* [n_ids]: length of a piece in the word */
     uint32_t n_nodes;
     struct trie_table *tables;
     size_t n_tables;

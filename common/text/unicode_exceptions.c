@@ -64,5 +64,6 @@ const size_t unicode_class_changes_count = sizeof unicode_class_changes / sizeof
 const size_t unicode_uncombined_count = sizeof unicode_uncombined / sizeof unicode_uncombined[0];
 const size_t unicode_lower_changes_count = sizeof unicode_lower_changes / sizeof unicode_lower_changes[0];
 
-/* FNV-1a over class, combining class, decomposition and lower case of every code point, as tokenizers has them. */
+/* FNV-1a over class, combining class, decomposition and lower case of every code point, as tokenizers has
+ * them. */
 const uint64_t unicode_checksum = UINT64_C(0xfec185509b8b9471);

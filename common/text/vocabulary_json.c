@@ -1,4 +1,5 @@
-/* vocabulary_json.c - tokenizer.json, tokenizer_config.json, special_tokens_map.json, added_tokens.json, config.json. */
+/* vocabulary_json.c - tokenizer.json, tokenizer_config.json, special_tokens_map.json, added_tokens.json, config.json.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +13,8 @@ enum { JSON_CAP = 256 << 20, MAX_TOKENS = 1 << 24, LONGEST_WORD = 10000 };
 /* Larger lengths mean "no limit" in Hugging Face's files (1e30). */
 static const double unlimited_length = 1e9;
 
-static const char *const special_keys[SPECIAL_NAMES] = {"unk_token", "cls_token", "sep_token", "pad_token", "mask_token"};
+static const char *const special_keys[SPECIAL_NAMES] = {"unk_token", "cls_token", "sep_token", "pad_token",
+                                                        "mask_token"};
 
 struct json_file {
     char *path, *text;
@@ -89,8 +91,8 @@ static int require_type(const struct json_file *f, const char *member, const cha
 
     if (json_is(name, type))
         return 0;
-    return error_set(err, STATUS_FAILURE, "%s: %s is %s, but only %s is supported (a WordPiece tokenizer of BERT)", f->path,
-                     member, name && name->type == JSON_STRING ? name->text : "missing", type);
+    return error_set(err, STATUS_FAILURE, "%s: %s is %s, but only %s is supported (a WordPiece tokenizer of BERT)",
+                     f->path, member, name && name->type == JSON_STRING ? name->text : "missing", type);
 }
 
 static int take_vocab(struct vocabulary_parts *p, const struct json_file *f, const struct json_node *vocab,
@@ -151,8 +153,8 @@ static int take_model(struct vocabulary_parts *p, const struct json_file *f, boo
     node = json_member(&f->doc, model, "max_input_chars_per_word");
     if (node && node->type != JSON_NULL) {
         if (!json_get_long(node, &value) || value < 0 || value > LONGEST_WORD)
-            return error_set(err, STATUS_FAILURE, "%s: model.max_input_chars_per_word is no number from 0 to %d", f->path,
-                             LONGEST_WORD);
+            return error_set(err, STATUS_FAILURE, "%s: model.max_input_chars_per_word is no number from 0 to %d",
+                             f->path, LONGEST_WORD);
         p->v->max_word_characters = (long)value;
     }
     return take_vocabulary ? take_vocab(p, f, json_member(&f->doc, model, "vocab"), err) : 0;
@@ -214,7 +216,8 @@ static int take_post_processor(struct vocabulary_parts *p, const struct json_fil
         sep = json_first(&f->doc, json_member(&f->doc, post, "sep"));
     }
     if (!cls || !sep || cls->type != JSON_STRING || sep->type != JSON_STRING)
-        return error_set(err, STATUS_FAILURE, "%s: post_processor is not [CLS] text [SEP], the only one supported", f->path);
+        return error_set(err, STATUS_FAILURE, "%s: post_processor is not [CLS] text [SEP], the only one supported",
+                         f->path);
     parts_set_special(p, SPECIAL_CLS, cls->text, cls->len);
     parts_set_special(p, SPECIAL_SEP, sep->text, sep->len);
     return 0;
@@ -295,8 +298,8 @@ int parts_read_added_tokens(struct vocabulary_parts *p, const char *folder, stru
         if (!json_get_long(m, &id) || id < 0 || id >= MAX_TOKENS || memchr(m->key, 0, m->key_len))
             rc = bad_id(&f, m->key, err);
         else
-            parts_add_token(p, &(struct added_token){.text = (char *)m->key, .len = m->key_len, .id = (int32_t)id,
-                                                     .normalized = true});
+            parts_add_token(p, &(struct added_token){
+                                   .text = (char *)m->key, .len = m->key_len, .id = (int32_t)id, .normalized = true});
     }
     file_close(&f);
     return rc;

@@ -53,8 +53,8 @@ void encoding_free(struct encoding *e);
 
 /* `text` is valid UTF-8 (utf8_check) of less than 4 GiB and may hold NULs; were it invalid, the result would be
  * meaningless, but nothing breaks. max_len counts [CLS] and [SEP] (three specials in a pair) and must leave room for
- * them; 0: no limit. What is over is cut from the end; in a pair from the longer text, the second where they are
- * equal... see Hugging Face's "longest_first". */
+ * them; 0: no limit. What is over is cut from the end; in a pair from the end of the longer text, and once they are
+ * equally long from both ("longest_first"; of an odd number the one that was longer, or the second, keeps one more). */
 void tokenizer_encode(const struct tokenizer *t, struct encoder_scratch *s, const char *text, size_t len, long max_len,
                       struct encoding *out);
 void tokenizer_encode_pair(const struct tokenizer *t, struct encoder_scratch *s, const char *a, size_t a_len,

@@ -97,7 +97,8 @@ def ours(model, rows, *options):
         for row in rows:
             source.write(json.dumps(row if isinstance(row, dict) else {"sentence": row}) + "\n")
         source.seek(0)
-        command = [WP_TOKENIZE, "-q", "-m", model, "--output-format", "ndjson", "--offsets", "--input-format", "ndjson", *options]
+        command = [WP_TOKENIZE, "-q", "-m", model, "--input-format", "ndjson", "--output-format", "ndjson", "--offsets",
+                   *options]
         process = subprocess.Popen(command, stdin=source, stdout=subprocess.PIPE, encoding="utf-8")
         for line in process.stdout:
             row = json.loads(line)
@@ -150,7 +151,8 @@ SETTINGS = [dict(do_lower_case=lower, strip_accents=strip, tokenize_chinese_char
 
 def setting_name(s):
     strip = {None: "default", True: "on", False: "off"}[s["strip_accents"]]
-    return f"{'uncased' if s['do_lower_case'] else 'cased'}, strip_accents {strip}, CJK spacing {'on' if s['tokenize_chinese_chars'] else 'off'}"
+    return f"{'uncased' if s['do_lower_case'] else 'cased'}, strip_accents {strip}, " \
+           f"CJK spacing {'on' if s['tokenize_chinese_chars'] else 'off'}"
 
 
 def part_torture(directory):
@@ -186,7 +188,8 @@ def part_pieces(directory):
 
 
 def random_added(rng):
-    content = rng.choice(["foo", "Foo", "foo bar", "<x>", "<x", "x>", "[new]", "\u00e9t\u00e9", "\u4e2d\u6587", "FO", "oo", "##a", "a", "  z", "\u0130"])
+    content = rng.choice(["foo", "Foo", "foo bar", "<x>", "<x", "x>", "[new]", "\u00e9t\u00e9", "\u4e2d\u6587", "FO",
+                          "oo", "##a", "a", "  z", "\u0130"])
     special = rng.random() < 0.5
     return AddedToken(content, special=special, single_word=rng.random() < 0.4, lstrip=rng.random() < 0.4,
                       rstrip=rng.random() < 0.4, normalized=rng.random() < (0.3 if special else 0.6))
@@ -196,8 +199,8 @@ def part_added(directory):
     rng = random.Random(11)
     letters = "abcdefghijklmnopqrstuvwxyz\u4e2d\u6587\u00e9#<>[]"
     tokens = SPECIALS + list(letters) + ["##" + c for c in letters if c not in "#<>[]"]
-    parts = ["foo", "Foo", "FOO", " ", "  ", "\t", "bar", "<x>", "<x", ">", "[new]", "[SEP]", "\u00c9t\u00e9", "\u4e2d\u6587", "\u0130", "_", "-", "z",
-             "\u200d", "e\u0301te\u0301", "x", "a", "\u00a0"]
+    parts = ["foo", "Foo", "FOO", " ", "  ", "\t", "bar", "<x>", "<x", ">", "[new]", "[SEP]", "\u00c9t\u00e9",
+             "\u4e2d\u6587", "\u0130", "_", "-", "z", "\u200d", "e\u0301te\u0301", "x", "a", "\u00a0"]
     for round_ in range(40):
         reference = bert_reference({t: i for i, t in enumerate(tokens)})
         reference.normalizer = normalizers.BertNormalizer(
@@ -210,7 +213,8 @@ def part_added(directory):
         path.mkdir()
         reference.save(str(path / "tokenizer.json"))
         texts = ["".join(rng.choices(parts, k=rng.randint(0, 12))) for _ in range(500)]
-        compare(f"added tokens {round_ + 1}: {[a.content for a in added]}", path, Tokenizer.from_file(str(path / "tokenizer.json")), texts)
+        compare(f"added tokens {round_ + 1}: {[a.content for a in added]}", path,
+                Tokenizer.from_file(str(path / "tokenizer.json")), texts)
 
 
 def part_pairs(directory):
@@ -220,10 +224,12 @@ def part_pairs(directory):
     path = folder(directory, SPECIALS + letters + ["##" + c for c in letters], do_lower_case=False, strip_accents=False)
     reference = fast_tokenizer(path)
     for length in (3, 4, 5, 6, 7, 8, 9, 10, 15, 16, 17, 40, 1000):
-        pairs = [tuple(" ".join(rng.choices(letters, k=rng.choice([0, 1, 2, 3, 5, 8, 13, 14]))) for _ in "ab") for _ in range(300)]
+        pairs = [tuple(" ".join(rng.choices(letters, k=rng.choice([0, 1, 2, 3, 5, 8, 13, 14]))) for _ in "ab")
+                 for _ in range(300)]
         reference.enable_truncation(length, strategy="longest_first")
         wants = [expected(a, e, b) for (a, b), e in zip(pairs, reference.encode_batch(pairs))]
-        mine = ours(path, [{"sentence": a, "other": {"text": b}} for a, b in pairs], "--pair", "other.text", "--max-len", str(length))
+        mine = ours(path, [{"sentence": a, "other": {"text": b}} for a, b in pairs], "--pair", "other.text",
+                    "--max-len", str(length))
         singles = [expected(a, reference.encode(a)) for a, _ in pairs]
         mine_singles = ours(path, [a for a, _ in pairs], "--max-len", str(length))
         for text, want, got in itertools.chain(zip(pairs, wants, mine), zip(pairs, singles, mine_singles)):
@@ -249,8 +255,8 @@ class Cases:
         vocabulary = list(dict.fromkeys(vocabulary or self.every))
         vocabulary += [t for t in SPECIALS if t not in vocabulary]
         reference = bert_reference({t: i for i, t in enumerate(vocabulary)})
-        reference.normalizer = normalizers.BertNormalizer(clean_text=clean, handle_chinese_chars=cjk, strip_accents=strip,
-                                                          lowercase=lower)
+        reference.normalizer = normalizers.BertNormalizer(clean_text=clean, handle_chinese_chars=cjk,
+                                                          strip_accents=strip, lowercase=lower)
         path = self.directory / f"case{self.rows}"
         path.mkdir()
         reference.save(str(path / "tokenizer.json"))

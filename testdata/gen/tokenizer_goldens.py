@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes testdata/tokenizer/: a self-made vocabulary, odd sentences, and what Hugging Face's BertTokenizerFast makes of them.
+"""Writes testdata/tokenizer/: a self-made vocabulary, odd sentences, and what Hugging Face makes of them.
 
 usage: tokenizer_goldens.py [FOLDER]      (default testdata/tokenizer; needs tokenizers and transformers)
 
@@ -44,13 +44,15 @@ def vocabulary():
     ends = collections.Counter(w[-k:] for w in words for k in (2, 3, 4) if len(w) > k + 1)
     letters = "abcdefghijklmnopqrstuvwxyz0123456789"
     upper = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    others = ("\u00e9\u00e0\u00fc\u00f1\u00e7\u00df\u00e6\u00f8\u0131\u0142\u03b1\u03c3\u03c9\u03a9\u0430\u0431\u0438\u0439\u0435\u0451\u05d0\u05e9\u0627\u0644\u0915\u093f\u0e01"
+    others = ("\u00e9\u00e0\u00fc\u00f1\u00e7\u00df\u00e6\u00f8\u0131\u0142\u03b1\u03c3\u03c9\u03a9"
+              "\u0430\u0431\u0438\u0439\u0435\u0451\u05d0\u05e9\u0627\u0644\u0915\u093f\u0e01"
               "\u3042\u30ab\u30ac\u1112\u1161\u11ab\ud55c\u0300\u0301\u0307\u0308\u0327\u302e\u08d4\u1f60\u20ac\u2211")
     cjk = "\u4e2d\u6587\u65e5\u672c\u3400\U00020000\u8c48"
     signs = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~\u2014\u2018\u2019\u201c\u201d\u00a1\u00bf\u3001\u3002\uff01"
     tokens = ["[PAD]", "[unused0]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     tokens += list(signs) + list(letters + upper + others + cjk)
-    tokens += common[:1200] + [w.capitalize() for w in common[:200]] + ["na\u00efve", "naive", "caf\u00e9", "cafe", "\u043c\u0438\u0440"]
+    tokens += common[:1200] + [w.capitalize() for w in common[:200]]
+    tokens += ["na\u00efve", "naive", "caf\u00e9", "cafe", "\u043c\u0438\u0440"]
     tokens += ["##" + c for c in letters + upper + others + cjk]
     tokens += ["##" + e for e, n in ends.most_common(400)]
     return list(dict.fromkeys(tokens))
@@ -58,7 +60,8 @@ def vocabulary():
 
 def sentences():
     rows = mini_sentences("validation.tsv")[:150]
-    rows += ["", " ", "[SEP]", "a[MASK]b [CLS]", "[mask] [SEP [SEP]] [[UNK]]", "it's can't ... --", "\u0000", "\ufffd", "x\ufffdy"]
+    rows += ["", " ", "[SEP]", "a[MASK]b [CLS]", "[mask] [SEP [SEP]] [[UNK]]", "it's can't ... --"]
+    rows += ["\u0000", "\ufffd", "x\ufffdy"]
     rows += [s for s in torture.long_rows() if len(s) <= 210]
     rows += [s[:40] for s in torture.string_rows(1700, 2)]
     return rows
@@ -109,7 +112,8 @@ def main():
             for a, b in pairs:
                 e = t(a, b, truncation="longest_first", max_length=length)
                 source = json.dumps({"sentence": a, "second": b})
-                lines.append(f'{source[:-1]},"input_ids":{compact(e["input_ids"])},"token_type_ids":{compact(e["token_type_ids"])}}}')
+                lines.append(f'{source[:-1]},"input_ids":{compact(e["input_ids"])},'
+                             f'"token_type_ids":{compact(e["token_type_ids"])}}}')
             write(out / f"pairs-{length}.ndjson", lines)
 
 

@@ -3,8 +3,8 @@
 
 usage: REAL_DATA=FOLDER tokenizer_real.py > testdata/tokenizer/real.sha256     (needs transformers)
 
-Hashed are lines `"input_ids":[...],"offsets":[[b,e],...]}` as wp-tokenize ends its rows, not truncated: all of SST-2, and the
-first 2,000 reviews of IMDb's test file, uncased and cased, with BERT's uncased vocabulary.
+Hashed are lines `"input_ids":[...],"offsets":[[b,e],...]}` as wp-tokenize ends its rows, not truncated: all of SST-2, and
+the first 2,000 reviews of IMDb's test file, uncased and cased, with BERT's uncased vocabulary.
 """
 import hashlib
 import itertools
@@ -32,7 +32,8 @@ def sst2(part):
 
 
 def imdb():
-    return itertools.islice(column(lzma.open(DATA / "imdb" / "test.tsv.xz", "rt", encoding="utf-8", newline="\n"), "text"), 2000)
+    lines = lzma.open(DATA / "imdb" / "test.tsv.xz", "rt", encoding="utf-8", newline="\n")
+    return itertools.islice(column(lines, "text"), 2000)
 
 
 def main():

@@ -3,10 +3,10 @@
 
 usage: unicode_exceptions.py > common/text/unicode_exceptions.c
 
-The crates inside tokenizers hold Unicode data of several ages (categories of Unicode 8, normalisation of Unicode 9, lower
-case of the Rust that built it). They are observed here through the Python package, one code point after the other, and
-compared with two standards: libutf8proc as installed, and the unicodedata2 package (the newest Unicode there is), so that a
-later libutf8proc gives the same answers. Needs: tokenizers, unicodedata2, libutf8proc.so.
+The crates inside tokenizers hold Unicode data of several ages (categories of Unicode 8, normalisation of Unicode 9,
+lower case of the Rust that built it). They are observed here through the Python package, one code point after the other, and
+compared with two standards: libutf8proc as installed, and the unicodedata2 package (the newest Unicode there is), so that
+a later libutf8proc gives the same answers. Needs: tokenizers, unicodedata2, libutf8proc.so.
 """
 
 import ctypes
@@ -39,7 +39,8 @@ def bert(**settings):
     return normalizers.BertNormalizer(**{**off, **settings}).normalize_str
 
 
-clean, strip, lower, nfd = bert(clean_text=True), bert(strip_accents=True), bert(lowercase=True), normalizers.NFD().normalize_str
+clean, strip, lower = bert(clean_text=True), bert(strip_accents=True), bert(lowercase=True)
+nfd = normalizers.NFD().normalize_str
 pre_tokenize = pre_tokenizers.BertPreTokenizer().pre_tokenize_str
 
 
@@ -150,7 +151,8 @@ def main():
     print('#include "text/unicode_exceptions.h"\n')
     print("/* clang-format off */")
     write_table("unicode_range unicode_plain", [f"{{0x{a:04X}, 0x{b:04X}}}" for a, b in ranges(plain)], 5)
-    write_table("unicode_class_change unicode_class_changes", [f"{{0x{c:04X}, {NAMES[classes[c]]}}}" for c in changed], 3)
+    write_table("unicode_class_change unicode_class_changes",
+                [f"{{0x{c:04X}, {NAMES[classes[c]]}}}" for c in changed], 3)
     write_table("unicode_range unicode_uncombined", [f"{{0x{a:04X}, 0x{b:04X}}}" for a, b in ranges(uncombined)], 5)
     write_table("unicode_lower_change unicode_lower_changes",
                 [f"{{0x{a:04X}, 0x{b:04X}, {d}}}" for a, b, d in lower_ranges], 4)
@@ -169,7 +171,8 @@ def main():
         feed(ccc.get(c, 0))
         for x in decompositions[c] + lowers[c]:
             feed(ord(x))
-    print("\n/* FNV-1a over class, combining class, decomposition and lower case of every code point, as tokenizers has them. */")
+    print("\n/* FNV-1a over class, combining class, decomposition and lower case of every code point, as tokenizers has")
+    print(" * them. */")
     print(f"const uint64_t unicode_checksum = UINT64_C(0x{digest:016x});")
 
 
