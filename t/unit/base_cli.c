@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -277,12 +278,12 @@ static void progress_log(char **argv)
     struct progress p;
     diag_init(argv[0]);
     progress_set_mode(strcmp(argv[1], "always") == 0 ? PROGRESS_ALWAYS : PROGRESS_AUTO);
-    progress_start(&p, "rows", 1000);
+    progress_start(&p, "rows", 19000);
     progress_update(&p, 1, NULL); /* too early to be shown */
-    p.started -= 10;              /* as if ten seconds had passed */
+    p.started -= 1000;            /* so long ago that this process's own pace does not show */
     p.shown = p.started;
-    progress_update(&p, 100, "loss\n0.5");
-    progress_update(&p, 101, NULL); /* within the same second */
+    progress_update(&p, 10000, "loss\n0.5");
+    progress_update(&p, 10001, NULL); /* within the same second */
     progress_finish(&p);
 }
 
@@ -305,7 +306,7 @@ static void test_messages(void)
     ok(second && strncmp(second + err.len - (size_t)(second - err.data) - 4, "...\n", 4) == 0 && !strchr(second, '?'),
        "at a character");
     in_child(progress_log, ARGV("always"));
-    is_string(err.data, "my-tool: 100 of 1000 rows, 10 rows/s, 1:30 left, loss?0.5\n", "--progress into a log");
+    is_string(err.data, "my-tool: 10000 of 19000 rows, 10 rows/s, 15:00 left, loss?0.5\n", "--progress into a log");
     in_child(progress_log, ARGV("auto"));
     is_string(err.data, "", "no progress where stderr is no terminal");
 }
@@ -328,22 +329,29 @@ static void test_terminal_progress(void)
         diag_init("tool");
         progress_set_mode(PROGRESS_AUTO);
         progress_start(&p, "rows", 0);
-        p.started -= 10;
+        p.started -= 10000; /* so long that this process's own pace does not show */
         p.shown = p.started;
-        progress_update(&p, 5000, NULL);
+        progress_update(&p, 5000000, NULL);
         warn("odd");
         p.shown -= 5;
-        progress_update(&p, 6000, NULL);
+        progress_update(&p, 6000000, NULL);
         progress_finish(&p);
         _exit(0);
     }
     waitpid(pid, NULL, 0);
     char text[512] = "";
-    ssize_t n = read(master, text, sizeof text - 1); /* the slave side is still open, and all is written */
-    ok(n > 0, "progress is shown on a terminal");
+    size_t len = 0;
+    struct pollfd ready = {.fd = master, .events = POLLIN}; /* what was written may arrive in pieces */
+    while (len < sizeof text - 1 && poll(&ready, 1, 500) > 0) {
+        ssize_t n = read(master, text + len, sizeof text - 1 - len);
+        if (n <= 0)
+            break;
+        len += (size_t)n;
+    }
+    ok(len > 0, "progress is shown on a terminal");
     is_string(text,
-              "\r\033[Ktool: 5000 rows, 500 rows/s\r\033[Ktool: warning: odd\r\n"
-              "\r\033[Ktool: 6000 rows, 600 rows/s\r\033[K",
+              "\r\033[Ktool: 5000000 rows, 500 rows/s\r\033[Ktool: warning: odd\r\n"
+              "\r\033[Ktool: 6000000 rows, 600 rows/s\r\033[K",
               "a message takes its place, and nothing is left at the end");
     close(slave);
     close(master);
