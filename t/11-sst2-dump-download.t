@@ -20,18 +20,7 @@ data = bytearray(open("files/a.zip", "rb").read())
 data[30000] ^= 1
 open("files/damaged.zip", "wb").write(data)
 EOF
-python3 "$root/t/stub/files.py" files port log 2>server.err &
-server=$!
-at_exit "kill $server 2>/dev/null"
-tries=0
-while [ ! -e port ] && [ $tries -lt 100 ]; do
-    tries=$((tries + 1))
-    sleep 0.1
-done
-[ -e port ] || {
-    ok 1 "the local server starts"
-    done_testing
-}
+start_server "$root/t/stub/files.py" files port log
 at=http://127.0.0.1:$(cat port)
 cache=$XDG_CACHE_HOME/distil
 sst2-dump "$TESTDATA/mini" >rows-a

@@ -29,19 +29,7 @@ cat >hub/me/sharded/model.safetensors.index.json <<'END'
  "b": "model-00002-of-00002.safetensors", "c": "model-00002-of-00002.safetensors"}}
 END
 
-python3 "$root/t/stub/hub.py" hub port log 2>hub.err &
-server=$!
-at_exit "kill $server 2>/dev/null"
-tries=0
-while [ ! -e port ] && [ $tries -lt 100 ]; do
-    tries=$((tries + 1))
-    sleep 0.1
-done
-[ -e port ] || {
-    ok 1 "the stand-in started"
-    show hub.err
-    done_testing
-}
+start_server "$root/t/stub/hub.py" hub port log
 HF_ENDPOINT=http://127.0.0.1:$(cat port)
 export HF_ENDPOINT
 no_proxy=127.0.0.1,localhost

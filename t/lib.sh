@@ -10,6 +10,7 @@
 #   same_bytes FILE FILE NAME     cmp
 #   tap_skip NAME REASON          one skipped test
 #   skip_all REASON               ends the file as skipped
+#   start_server SCRIPT ARG...    runs python3 SCRIPT ARG... until the file ends (stderr in ./server.err), waits for ./port
 #   at_exit CMD                   run when the file ends
 #   done_testing                  last line of every file
 
@@ -39,6 +40,21 @@ exit_commands=:
 
 at_exit() {
     exit_commands="$1; $exit_commands"
+}
+
+start_server() {
+    python3 "$@" 2>server.err &
+    at_exit "kill $! 2>/dev/null"
+    tries=0
+    while [ ! -e port ] && [ $tries -lt 100 ]; do
+        tries=$((tries + 1))
+        sleep 0.1
+    done
+    [ -e port ] || {
+        ok 1 "the local server starts"
+        show server.err
+        done_testing
+    }
 }
 
 finish() {

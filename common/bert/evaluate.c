@@ -56,6 +56,7 @@ int evaluate(const struct model *m, const struct nn *nn, struct activations *a, 
     double *probabilities = xmalloc_array(n * k + 1, sizeof *probabilities), loss = 0;
     int status = -1;
     *e = (struct evaluation){.rows = n};
+    const int32_t *label = column_i32(rows_find(rows, "label"));
     for (size_t begin = 0; begin < n; begin += ROWS_AT_ONCE) {
         size_t count = n - begin < ROWS_AT_ONCE ? n - begin : ROWS_AT_ONCE;
         batch_fill(b, rows, which + begin, count, 0);
@@ -63,7 +64,7 @@ int evaluate(const struct model *m, const struct nn *nn, struct activations *a, 
         for (size_t i = 0; i < count; i++) {
             const float *logits = a->logits + i * k;
             size_t row = begin + i;
-            gold[row] = column_i32(rows_find(rows, "label"))[which[row]];
+            gold[row] = label[which[row]];
             predicted[row] = (int32_t)largest_logit(logits, k);
             softmax_of_logits(logits, k, probabilities + row * k);
             loss += cross_entropy(logits, NULL, (size_t)gold[row], k, 0, NULL);

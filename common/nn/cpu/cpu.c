@@ -61,7 +61,7 @@ static void multiply(const struct nn *nn, float *x, const float *y, size_t n)
         nn->kernel_table->multiply(x + i, y + i, n - i < ELEMENTS ? n - i : ELEMENTS);
 }
 
-/* Room for one dropout mask of n elements, on the stack of each thread where it fits. */
+/* Room for one dropout mask of n elements, which the kernel writes in whole blocks; freed by the caller. */
 static float *mask_room(size_t n)
 {
     return xaligned((n + 63) / 64 * 64 * sizeof(float));
