@@ -55,12 +55,13 @@ endif
 base_flags = -std=c17 -D_GNU_SOURCE -Icommon $(WARNINGS) $(SANITIZER_FLAGS)
 # The numerical rooms: vectorised, with OpenMP; sums keep their order (no -ffast-math), so results do not depend on it.
 # (clang warns of `omp simd` loops that it does not vectorise; gcc ignores the option.)
-flags_nn = -O3 -fno-math-errno -fno-trapping-math -Wno-pass-failed $(OPENMP) $(OPENBLAS_CFLAGS)
+flags_nn = -O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math -Wno-pass-failed $(OPENMP) $(OPENBLAS_CFLAGS)
 flags_bert = $(OPENMP)
 flags_text = $(OPENMP)
-# Files named *_avx2.c and *_avx512.c hold kernels that are chosen at run time.
+# Files named *_avx2.c, *_avx512.c and *_avx512vnni.c hold kernels that are chosen at run time.
 flags_avx2 = -mavx2 -mfma -mf16c
 flags_avx512 = -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma
+flags_avx512vnni = $(flags_avx512) -mavx512vnni
 
 ifneq ($(V),1)
 quiet = @printf '  %-7s %s\n' $(1) $(2);
@@ -101,7 +102,7 @@ FORCE:
 
 # ---- objects, libraries, tools ----
 room_flags = $(flags_$(word 2,$(subst /, ,$(1)))) $(if $(filter %_avx2,$(1)),$(flags_avx2)) \
-             $(if $(filter %_avx512,$(1)),$(flags_avx512))
+             $(if $(filter %_avx512,$(1)),$(flags_avx512)) $(if $(filter %_avx512vnni,$(1)),$(flags_avx512vnni))
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(BUILD)/probes
 	@mkdir -p $(@D)
 	$(call quiet,CC,$<)$(CC) $(base_flags) $(CPPFLAGS) $(CFLAGS) $(call room_flags,$*) -MMD -MP -c -o $@ $<

@@ -4,6 +4,10 @@
  * row-major float32; weights are [out, in] as in the checkpoint. `ld...` is the distance in floats from one row to the
  * next. A gradient written with "=" is overwritten, with "+=" added to.
  *
+ * Operators are collective: `parallel` runs a function on all threads, each of which calls the same operators with the
+ * same arguments; an operator's result is there for all of them when it returns (adamw excepted). Code between operators
+ * runs on every thread, so it must not write what is shared. Outside `parallel` an operator works on one thread.
+ *
  * Every operator splits its work into parts that do not depend on the number of threads, and every sum has a fixed
  * order: on one kind of processor the results are the same bits for any number of threads.
  * A backend is chosen at run time; nn_cpu is always there.
@@ -60,16 +64,39 @@ struct nn_adamw {
     uint64_t step;         /* from 1, for bias correction */
 };
 
-struct gemm_library;
-struct cpu_kernels;
+/* bf16: the operands of every product are rounded to bfloat16, sums stay float32, as torch.autocast does it; everything
+ * else is float32. Where the processor or the library has no such product, rounded float32 ones are used: the same
+ * meaning, no gain in speed. */
+enum nn_precision { NN_F32, NN_BF16 };
+
+/* How weights are kept for inference. int8: 7 bits a weight with a scale for each output (so that a pair of products
+ * fits 16 bits on every processor), 8 bits an input with scale and zero point for each row; sums are exact integers. */
+enum nn_weights { NN_WEIGHTS_F32, NN_WEIGHTS_BF16, NN_WEIGHTS_INT8 };
+
+struct nn_options {
+    long threads;     /* 0: as many as OpenMP gives (OMP_NUM_THREADS) */
+    const char *gemm; /* auto, builtin, openblas, onednn; NULL: auto */
+    enum nn_precision precision;
+};
+
+struct cpu; /* the CPU backend's own */
 
 struct nn {
     const char *name;    /* "cpu" */
     const char *library; /* the matrix library, with its version and core type */
     const char *kernels; /* "avx2" */
     int threads;
-    const struct gemm_library *matrix_library; /* the CPU backend's own */
-    const struct cpu_kernels *kernel_table;
+    enum nn_precision precision;
+    bool fast_bf16;      /* the precision bf16 is faster than f32 here */
+    size_t row_multiple; /* rows of a product are best filled up to a multiple of this */
+    struct cpu *cpu;
+
+    /* Runs work(argument) on all threads and waits for them. */
+    void (*parallel)(const struct nn *nn, void (*work)(void *argument), void *argument);
+
+    /* Keeps a copy of w[out, in] in the form in which linear reads it fastest, from then on used for that address; w and
+     * the copy must not change. Twice for one address is once. Collective. */
+    void (*prepare_weight)(const struct nn *nn, const float *w, size_t out, size_t in, enum nn_weights form);
 
     /* y[rows, out] = x[rows, in] w[out, in]^T + bias[out]; bias may be NULL. */
     void (*linear)(const struct nn *nn, float *y, size_t ldy, const float *x, size_t ldx, const float *w,
@@ -87,6 +114,14 @@ struct nn {
                             const float *bias, size_t rows, size_t n);
     /* x[n] *= y[n], elementwise. */
     void (*multiply)(const struct nn *nn, float *x, const float *y, size_t n);
+    /* y = tanh(x), y may be x; dx = dy (1 - y^2), dx may be dy. [n] */
+    void (*tanh)(const struct nn *nn, float *y, const float *x, size_t n);
+    void (*tanh_backward)(const struct nn *nn, float *dx, const float *dy, const float *y, size_t n);
+
+    /* out[i] = x[which[i]] for rows of n floats; and the way back, x[which[i]] += out[i], where no row comes twice. */
+    void (*gather_rows)(const struct nn *nn, float *out, const float *x, const int64_t *which, size_t rows, size_t n);
+    void (*scatter_add_rows)(const struct nn *nn, float *x, const float *out, const int64_t *which, size_t rows,
+                             size_t n);
 
     /* sum = residual + dropout(z + bias); y = LayerNorm(sum) weight + beta (Ba, Kiros, Hinton 2016). sum may be z.
      * residual, bias and the dropout may be NULL. mean and rstd [rows] are kept for the way back (NULL: not needed).
@@ -119,17 +154,19 @@ struct nn {
                            const int32_t *ids, const uint32_t *token, const uint8_t *types_of_tokens, size_t tokens,
                            size_t n, long padding_id);
 
-    /* Sum of squares of x[n], in double; the order of the sum is fixed. */
+    /* Sum of squares of x[n], in double; the order of the sum is fixed. Every thread gets it. */
     double (*sum_of_squares)(const struct nn *nn, const float *x, size_t n);
-    /* One decoupled-weight-decay Adam step (Loshchilov & Hutter 2019; as torch.optim.AdamW) over p, m, v, g [n]. */
+    /* One decoupled-weight-decay Adam step (Loshchilov & Hutter 2019; as torch.optim.AdamW) over p, m, v, g [n]. Does not
+     * wait for the other threads: the end of `parallel` does. */
     void (*adamw)(const struct nn *nn, float *p, float *m, float *v, const float *g, size_t n,
                   const struct nn_adamw *a);
     /* x[n] = 0. */
     void (*zero)(const struct nn *nn, float *x, size_t n);
 };
 
-/* The CPU backend: OpenMP over single-threaded tiles of OpenBLAS. threads 0: as many as OpenMP gives (OMP_NUM_THREADS).
- * Call it once, before any other use of OpenMP or OpenBLAS: it takes OpenBLAS's own threads away (see cpu/gemm.h). */
-int nn_cpu(struct nn *nn, long threads, struct error *err);
+/* The CPU backend: OpenMP over single-threaded parts. Call it once, before any other use of OpenMP or OpenBLAS: it takes
+ * OpenBLAS's own threads away (see cpu/gemm_openblas.c). STATUS_USAGE where options ask for what is not there. */
+int nn_cpu(struct nn *nn, const struct nn_options *options, struct error *err);
+void nn_free(struct nn *nn);
 
 #endif

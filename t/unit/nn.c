@@ -366,33 +366,58 @@ static void test_dropout(const struct cpu_kernels *k)
 
 /* ---- any number of threads ---- */
 
+/* Operators that sum over rows or elements, run by a whole team. */
+struct team_work {
+    const struct nn *nn;
+    const float *x, *gradient;
+    float *norm_weight, *norm_bias, *y;
+    double squares;
+    size_t rows, n;
+};
+
+static void run_team(void *argument)
+{
+    struct team_work *t = argument;
+    const struct nn *nn = t->nn;
+    size_t rows = t->rows, n = t->n;
+    float *mean = t->y + rows * n, *rstd = mean + rows, *sum = rstd + rows;
+    nn->add_norm(nn, t->y, sum, mean, rstd, t->x, NULL, NULL, t->norm_weight + n, t->norm_bias + n, 1e-12f, NULL, 0,
+                 rows, n);
+    nn->norm_backward(nn, sum, t->norm_weight, t->norm_bias, t->gradient, sum, mean, rstd, t->norm_weight + n, rows, n);
+    double squares = nn->sum_of_squares(nn, sum, rows * n);
+    nn->tanh(nn, t->y, t->y, rows * n);
+#pragma omp single
+    t->squares = squares;
+}
+
 static void test_threads(void)
 {
-    enum { ROWS = 333, OUT = 300, IN = 200 };
-    struct nn one, many;
-    float *x = random_floats(ROWS * IN, 1), *w = random_floats(OUT * IN, 1), *r = random_floats(ROWS * OUT, 1);
-    float *y[2], *dw[2], *db[2];
-    double squares[2];
-    nn_cpu(&one, 1, NULL);
-    for (int threads = 2; threads <= 8; threads += 3) {
-        nn_cpu(&many, threads, NULL);
-        struct nn *nns[2] = {&one, &many};
-        for (int i = 0; i < 2; i++) {
-            struct nn *nn = nns[i];
-            y[i] = xaligned(ROWS * OUT * sizeof(float));
-            dw[i] = xaligned(OUT * IN * sizeof(float));
-            db[i] = xaligned(OUT * sizeof(float));
-            nn->linear(nn, y[i], OUT, x, IN, w, NULL, ROWS, OUT, IN);
-            nn->linear_grad_weight(nn, dw[i], db[i], r, OUT, x, IN, ROWS, OUT, IN);
-            squares[i] = nn->sum_of_squares(nn, r, ROWS * OUT);
+    enum { ROWS = 333, N = 300, SIZE = 2 * ROWS * N + 2 * ROWS };
+    float *x = random_floats(ROWS * N, 1), *r = random_floats(ROWS * N, 1);
+    struct team_work work[2] = {{0}};
+    static const int threads[] = {1, 2, 3, 8};
+    for (int k = 0; k < 4; k++) {
+        struct nn nn;
+        nn_cpu(&nn, &(struct nn_options){.threads = threads[k]}, NULL);
+        struct team_work *w = &work[k > 0];
+        *w = (struct team_work){.nn = &nn, .x = x, .gradient = r, .rows = ROWS, .n = N};
+        w->y = xaligned(SIZE * sizeof(float));
+        w->norm_weight = xaligned(2 * N * sizeof(float));
+        w->norm_bias = xaligned(2 * N * sizeof(float));
+        for (int i = 0; i < N; i++)
+            w->norm_weight[N + i] = 1;
+        nn.parallel(&nn, run_team, w);
+        if (k > 0) {
+            ok(!memcmp(work[0].y, w->y, SIZE * sizeof(float)) &&
+                   !memcmp(work[0].norm_weight, w->norm_weight, N * sizeof(float)) &&
+                   !memcmp(work[0].norm_bias, w->norm_bias, N * sizeof(float)) && work[0].squares == w->squares,
+               "%d threads give the bits of one", threads[k]);
+            free(w->y), free(w->norm_weight), free(w->norm_bias);
         }
-        ok(!memcmp(y[0], y[1], ROWS * OUT * sizeof(float)) && !memcmp(dw[0], dw[1], OUT * IN * sizeof(float)) &&
-               !memcmp(db[0], db[1], OUT * sizeof(float)) && squares[0] == squares[1],
-           "%d threads give the bits of one", threads);
-        for (int i = 0; i < 2; i++)
-            free(y[i]), free(dw[i]), free(db[i]);
+        nn_free(&nn);
     }
-    free(x), free(w), free(r);
+    free(work[0].y), free(work[0].norm_weight), free(work[0].norm_bias);
+    free(x), free(r);
 }
 
 int main(void)
@@ -400,9 +425,13 @@ int main(void)
     struct nn nn;
     struct error err = {0};
     rng_init(&rng, 7, 0);
-    ok(nn_cpu(&nn, 2, &err) == 0, "the CPU backend starts");
+    ok(nn_cpu(&nn, &(struct nn_options){.threads = 2}, &err) == 0, "the CPU backend starts");
     note("%s, kernels %s", nn.library, nn.kernels);
-    ok(nn_cpu(&nn, 100000, &err) < 0 && err.status == STATUS_USAGE, "absurd numbers of threads are refused");
+    struct nn other;
+    ok(nn_cpu(&other, &(struct nn_options){.threads = 100000}, &err) < 0 && err.status == STATUS_USAGE,
+       "absurd numbers of threads are refused");
+    ok(nn_cpu(&other, &(struct nn_options){.gemm = "mkl"}, &err) < 0 && err.status == STATUS_USAGE,
+       "so is a matrix library that is not there");
     test_linear(&nn);
     test_activations(&nn);
     test_norm(&nn);
@@ -418,5 +447,6 @@ int main(void)
         test_dropout(cpu_kernels_choose());
     }
     test_threads();
+    nn_free(&nn);
     return done_testing();
 }

@@ -1,4 +1,6 @@
-/* choose.c - which set of kernels this processor runs best. */
+/* choose.c - which sets of kernels this processor runs best. */
+#include "nn/cpu/gemm_kernels.h"
+#include "nn/cpu/int8_kernels.h"
 #include "nn/cpu/kernels.h"
 
 #if defined(__x86_64__)
@@ -14,11 +16,35 @@ const struct cpu_kernels *cpu_kernels_choose(void)
     return &kernels_generic;
 }
 
+const struct gemm_kernels *gemm_kernels_choose(void)
+{
+    const struct cpu_kernels *kernels = cpu_kernels_choose();
+    return kernels == &kernels_avx512 ? &gemm_kernels_avx512 : kernels == &kernels_avx2 ? &gemm_kernels_avx2 : NULL;
+}
+
+const struct int8_kernels *int8_kernels_choose(void)
+{
+    const struct cpu_kernels *kernels = cpu_kernels_choose();
+    if (kernels == &kernels_avx512)
+        return __builtin_cpu_supports("avx512vnni") ? &int8_kernels_avx512vnni : &int8_kernels_avx512;
+    return kernels == &kernels_avx2 ? &int8_kernels_avx2 : &int8_kernels_generic;
+}
+
 #else
 
 const struct cpu_kernels *cpu_kernels_choose(void)
 {
     return &kernels_generic;
+}
+
+const struct gemm_kernels *gemm_kernels_choose(void)
+{
+    return NULL;
+}
+
+const struct int8_kernels *int8_kernels_choose(void)
+{
+    return &int8_kernels_generic;
 }
 
 #endif

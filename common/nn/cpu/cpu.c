@@ -12,59 +12,103 @@
 #include "base/memory.h"
 #include "nn/cpu/denormals.h"
 #include "nn/cpu/gemm.h"
+#include "nn/cpu/int8_kernels.h"
 #include "nn/cpu/kernels.h"
+#include "nn/cpu/prepared.h"
+#include "nn/cpu/state.h"
 #include "nn/nn.h"
 
 /* Columns that one part of a sum over rows takes; elements of one part of a flat array. */
 enum { COLUMNS = 64, ELEMENTS = 16384, LARGEST_THREADS = 1024 };
 
+static void parallel(const struct nn *nn, void (*work)(void *argument), void *argument)
+{
+#pragma omp parallel num_threads(nn->threads)
+    work(argument);
+}
+
 static void linear(const struct nn *nn, float *y, size_t ldy, const float *x, size_t ldx, const float *w,
                    const float *bias, size_t rows, size_t out, size_t in)
 {
-    gemm(nn->matrix_library, nn->threads, false, true, rows, out, in, x, ldx, w, in, false, y, ldy);
-    if (!bias)
-        return;
-#pragma omp parallel for num_threads(nn->threads)
-    for (size_t r = 0; r < rows; r++)
-        nn->kernel_table->add_bias(y + r * ldy, bias, out);
+    const struct prepared *prepared = prepared_find(nn->cpu, w);
+    struct gemm g = {.kind = GEMM_FORWARD,
+                     .m = rows,
+                     .n = out,
+                     .k = in,
+                     .a = x,
+                     .lda = ldx,
+                     .b = w,
+                     .ldb = in,
+                     .bias = bias,
+                     .c = y,
+                     .ldc = ldy,
+                     .bf16 = nn->precision == NN_BF16};
+    if (prepared)
+        prepared_run(nn->cpu, prepared, &g);
+    else
+        nn->cpu->library.run(nn->cpu, &g);
 }
 
 static void linear_grad_input(const struct nn *nn, float *dx, size_t lddx, const float *dy, size_t lddy, const float *w,
                               size_t rows, size_t out, size_t in, bool accumulate)
 {
-    gemm(nn->matrix_library, nn->threads, false, false, rows, in, out, dy, lddy, w, in, accumulate, dx, lddx);
+    struct gemm g = {.kind = GEMM_INPUT_GRADIENT,
+                     .m = rows,
+                     .n = in,
+                     .k = out,
+                     .a = dy,
+                     .lda = lddy,
+                     .b = w,
+                     .ldb = in,
+                     .accumulate = accumulate,
+                     .c = dx,
+                     .ldc = lddx,
+                     .bf16 = nn->precision == NN_BF16};
+    nn->cpu->library.run(nn->cpu, &g);
 }
 
 static void linear_grad_weight(const struct nn *nn, float *dw, float *dbias, const float *dy, size_t lddy,
                                const float *x, size_t ldx, size_t rows, size_t out, size_t in)
 {
-    gemm(nn->matrix_library, nn->threads, true, false, out, in, rows, dy, lddy, x, ldx, true, dw, in);
+    struct gemm g = {.kind = GEMM_WEIGHT_GRADIENT,
+                     .m = out,
+                     .n = in,
+                     .k = rows,
+                     .a = dy,
+                     .lda = lddy,
+                     .b = x,
+                     .ldb = ldx,
+                     .accumulate = true,
+                     .c = dw,
+                     .ldc = in,
+                     .bf16 = nn->precision == NN_BF16};
+    nn->cpu->library.run(nn->cpu, &g);
     if (!dbias)
         return;
-#pragma omp parallel for num_threads(nn->threads)
+#pragma omp for
     for (size_t begin = 0; begin < out; begin += COLUMNS)
-        nn->kernel_table->column_sums(dbias, dy, rows, lddy, begin, begin + COLUMNS < out ? begin + COLUMNS : out);
+        nn->cpu->kernels->column_sums(dbias, dy, rows, lddy, begin, begin + COLUMNS < out ? begin + COLUMNS : out);
 }
 
 static void bias_activation(const struct nn *nn, enum activation f, float *h, float *derivative, const float *z,
                             const float *bias, size_t rows, size_t n)
 {
-#pragma omp parallel for num_threads(nn->threads)
+#pragma omp for
     for (size_t r = 0; r < rows; r++)
-        nn->kernel_table->activation(f, h + r * n, derivative ? derivative + r * n : NULL, z + r * n, bias, n);
+        nn->cpu->kernels->activation(f, h + r * n, derivative ? derivative + r * n : NULL, z + r * n, bias, n);
 }
 
 static void multiply(const struct nn *nn, float *x, const float *y, size_t n)
 {
-#pragma omp parallel for num_threads(nn->threads)
+#pragma omp for
     for (size_t i = 0; i < n; i += ELEMENTS)
-        nn->kernel_table->multiply(x + i, y + i, n - i < ELEMENTS ? n - i : ELEMENTS);
+        nn->cpu->kernels->multiply(x + i, y + i, n - i < ELEMENTS ? n - i : ELEMENTS);
 }
 
-/* Room for one dropout mask of n elements, which the kernel writes in whole blocks; freed by the caller. */
-static float *mask_room(size_t n)
+/* Room for one dropout mask of n elements, which the kernel writes in whole blocks. */
+static float *mask_room(const struct nn *nn, size_t n)
 {
-    return xaligned((n + 63) / 64 * 64 * sizeof(float));
+    return cpu_scratch(nn->cpu, (n + 63) / 64 * 64);
 }
 
 static void add_norm(const struct nn *nn, float *y, float *sum, float *mean, float *rstd, const float *z,
@@ -72,19 +116,15 @@ static void add_norm(const struct nn *nn, float *y, float *sum, float *mean, flo
                      const struct nn_dropout *dropout, uint32_t site, size_t rows, size_t n)
 {
     bool drop = dropout && dropout->probability > 0;
-#pragma omp parallel num_threads(nn->threads)
-    {
-        float *mask = drop ? mask_room(n) : NULL;
+    float *mask = drop ? mask_room(nn, n) : NULL;
 #pragma omp for
-        for (size_t r = 0; r < rows; r++) {
-            if (drop)
-                nn->kernel_table->dropout_mask(mask, n, dropout->probability, dropout->seed, dropout->row[r],
-                                               dropout->token[r], site, 0);
-            nn->kernel_table->add_norm(y + r * n, sum + r * n, mean ? mean + r : NULL, rstd ? rstd + r : NULL,
-                                       z + r * n, bias, residual ? residual + r * n : NULL, mask, weight, beta, epsilon,
-                                       n);
-        }
-        free(mask);
+    for (size_t r = 0; r < rows; r++) {
+        if (drop)
+            nn->cpu->kernels->dropout_mask(mask, n, dropout->probability, dropout->seed, dropout->row[r],
+                                           dropout->token[r], site, 0);
+        nn->cpu->kernels->add_norm(y + r * n, sum + r * n, mean ? mean + r : NULL, rstd ? rstd + r : NULL,
+                                   z + r * n, bias, residual ? residual + r * n : NULL, mask, weight, beta, epsilon,
+                                   n);
     }
 }
 
@@ -93,38 +133,31 @@ static void norm_backward(const struct nn *nn, float *dsum, float *dweight, floa
                           size_t n)
 {
     /* Parameters first: dsum may be dy. */
-#pragma omp parallel num_threads(nn->threads)
-    {
 #pragma omp for
-        for (size_t begin = 0; begin < n; begin += COLUMNS)
-            nn->kernel_table->norm_parameters(dweight, dbeta, dy, sum, mean, rstd, rows, n, begin,
-                                              begin + COLUMNS < n ? begin + COLUMNS : n);
+    for (size_t begin = 0; begin < n; begin += COLUMNS)
+        nn->cpu->kernels->norm_parameters(dweight, dbeta, dy, sum, mean, rstd, rows, n, begin,
+                                          begin + COLUMNS < n ? begin + COLUMNS : n);
 #pragma omp for
-        for (size_t r = 0; r < rows; r++)
-            nn->kernel_table->norm_backward(dsum + r * n, dy + r * n, sum + r * n, mean[r], rstd[r], weight, n);
-    }
+    for (size_t r = 0; r < rows; r++)
+        nn->cpu->kernels->norm_backward(dsum + r * n, dy + r * n, sum + r * n, mean[r], rstd[r], weight, n);
 }
 
 static void dropout_rows(const struct nn *nn, float *y, const float *x, const struct nn_dropout *dropout, uint32_t site,
                          size_t rows, size_t n)
 {
-    if (!dropout || dropout->probability <= 0) {
-        if (y != x)
-            memcpy(y, x, rows * n * sizeof *y);
+    bool drop = dropout && dropout->probability > 0;
+    if (!drop && y == x)
         return;
-    }
-#pragma omp parallel num_threads(nn->threads)
-    {
-        float *mask = mask_room(n);
+    float *mask = mask_room(nn, n);
 #pragma omp for
-        for (size_t r = 0; r < rows; r++) {
-            nn->kernel_table->dropout_mask(mask, n, dropout->probability, dropout->seed, dropout->row[r],
-                                           dropout->token[r], site, 0);
-            if (y != x)
-                memcpy(y + r * n, x + r * n, n * sizeof *y);
-            nn->kernel_table->multiply(y + r * n, mask, n);
-        }
-        free(mask);
+    for (size_t r = 0; r < rows; r++) {
+        if (y != x)
+            memcpy(y + r * n, x + r * n, n * sizeof *y);
+        if (!drop)
+            continue;
+        nn->cpu->kernels->dropout_mask(mask, n, dropout->probability, dropout->seed, dropout->row[r],
+                                       dropout->token[r], site, 0);
+        nn->cpu->kernels->multiply(y + r * n, mask, n);
     }
 }
 
@@ -159,19 +192,15 @@ static void attention(const struct nn *nn, float *context, size_t ldc, float *pr
                       const float *k, const float *v, size_t ldkv, const struct nn_attention *a)
 {
     size_t scratch_size = head_scratch_size(longest_sentence(a), a->head_size);
-#pragma omp parallel num_threads(nn->threads)
-    {
-        struct head h = {.scratch = xaligned(scratch_size * sizeof(float))};
+    struct head h = {.scratch = cpu_scratch(nn->cpu, scratch_size)};
 #pragma omp for schedule(dynamic, 4)
-        for (size_t part = 0; part < a->rows * a->heads; part++) {
-            size_t sentence = part / a->heads, head = part % a->heads, column = head * a->head_size;
-            size_t begin = head_of(&h, a, sentence, head), first = a->first_only ? sentence : begin;
-            float *p =
-                probabilities ? probabilities + a->probability_offsets[sentence] + head * h.queries * h.tokens : NULL;
-            nn->kernel_table->attention(context + first * ldc + column, ldc, p, q + first * ldq + column, ldq,
-                                        k + begin * ldkv + column, v + begin * ldkv + column, ldkv, &h);
-        }
-        free(h.scratch);
+    for (size_t part = 0; part < a->rows * a->heads; part++) {
+        size_t sentence = part / a->heads, head = part % a->heads, column = head * a->head_size;
+        size_t begin = head_of(&h, a, sentence, head), first = a->first_only ? sentence : begin;
+        float *p =
+            probabilities ? probabilities + a->probability_offsets[sentence] + head * h.queries * h.tokens : NULL;
+        nn->cpu->kernels->attention(context + first * ldc + column, ldc, p, q + first * ldq + column, ldq,
+                                    k + begin * ldkv + column, v + begin * ldkv + column, ldkv, &h);
     }
 }
 
@@ -180,27 +209,24 @@ static void attention_backward(const struct nn *nn, float *dq, size_t lddq, floa
                                size_t ldq, const float *k, const float *v, size_t ldkv, const struct nn_attention *a)
 {
     size_t scratch_size = head_scratch_size(longest_sentence(a), a->head_size);
-#pragma omp parallel num_threads(nn->threads)
-    {
-        struct head h = {.scratch = xaligned(scratch_size * sizeof(float))};
+    struct head h = {.scratch = cpu_scratch(nn->cpu, scratch_size)};
 #pragma omp for schedule(dynamic, 4)
-        for (size_t part = 0; part < a->rows * a->heads; part++) {
-            size_t sentence = part / a->heads, head = part % a->heads, column = head * a->head_size;
-            size_t begin = head_of(&h, a, sentence, head), first = a->first_only ? sentence : begin;
-            nn->kernel_table->attention_backward(
-                dq + first * lddq + column, lddq, dk + begin * lddkv + column, dv + begin * lddkv + column, lddkv,
-                dcontext + first * ldc + column, ldc,
-                probabilities + a->probability_offsets[sentence] + head * h.queries * h.tokens,
-                q + first * ldq + column, ldq, k + begin * ldkv + column, v + begin * ldkv + column, ldkv, &h);
-        }
-        free(h.scratch);
+    for (size_t part = 0; part < a->rows * a->heads; part++) {
+        size_t sentence = part / a->heads, head = part % a->heads, column = head * a->head_size;
+        size_t begin = head_of(&h, a, sentence, head), first = a->first_only ? sentence : begin;
+        nn->cpu->kernels->attention_backward(
+            dq + first * lddq + column, lddq, dk + begin * lddkv + column, dv + begin * lddkv + column, lddkv,
+            dcontext + first * ldc + column, ldc,
+            probabilities + a->probability_offsets[sentence] + head * h.queries * h.tokens,
+            q + first * ldq + column, ldq, k + begin * ldkv + column, v + begin * ldkv + column, ldkv, &h);
     }
 }
 
 static void embed(const struct nn *nn, float *sum, const float *words, const float *positions, const float *types,
                   const int32_t *ids, const uint32_t *token, const uint8_t *types_of_tokens, size_t tokens, size_t n)
 {
-#pragma omp parallel for num_threads(nn->threads)
+    (void)nn;
+#pragma omp for
     for (size_t t = 0; t < tokens; t++) {
         const float *word = words + (size_t)ids[t] * n, *position = positions + token[t] * n;
         const float *type = types + (types_of_tokens ? types_of_tokens[t] : 0) * n;
@@ -214,15 +240,15 @@ static void embed_backward(const struct nn *nn, float *dwords, float *dpositions
                            size_t n, long padding_id)
 {
     /* Several tokens may share a row of a table, so the columns are split, not the tokens. */
-#pragma omp parallel for num_threads(nn->threads)
+#pragma omp for
     for (size_t begin = 0; begin < n; begin += COLUMNS) {
         size_t width = n - begin < COLUMNS ? n - begin : COLUMNS;
         for (size_t t = 0; t < tokens; t++) {
             const float *d = dsum + t * n + begin;
             if (ids[t] != padding_id)
-                nn->kernel_table->column_sums(dwords + (size_t)ids[t] * n + begin, d, 1, n, 0, width);
-            nn->kernel_table->column_sums(dpositions + token[t] * n + begin, d, 1, n, 0, width);
-            nn->kernel_table->column_sums(dtypes + (types_of_tokens ? types_of_tokens[t] : 0) * n + begin, d, 1, n, 0,
+                nn->cpu->kernels->column_sums(dwords + (size_t)ids[t] * n + begin, d, 1, n, 0, width);
+            nn->cpu->kernels->column_sums(dpositions + token[t] * n + begin, d, 1, n, 0, width);
+            nn->cpu->kernels->column_sums(dtypes + (types_of_tokens ? types_of_tokens[t] : 0) * n + begin, d, 1, n, 0,
                                           width);
         }
     }
@@ -230,67 +256,141 @@ static void embed_backward(const struct nn *nn, float *dwords, float *dpositions
 
 static double sum_of_squares(const struct nn *nn, const float *x, size_t n)
 {
-    size_t parts = (n + ELEMENTS - 1) / ELEMENTS;
-    double *part = xmalloc_array(parts + 1, sizeof *part), total = 0;
-#pragma omp parallel for num_threads(nn->threads)
+    size_t part = (n + CPU_PARTIAL_SUMS - 1) / CPU_PARTIAL_SUMS;
+    part = part < ELEMENTS ? ELEMENTS : part;
+    size_t parts = (n + part - 1) / part;
+    double *partial = nn->cpu->partial, total = 0;
+#pragma omp for
     for (size_t i = 0; i < parts; i++)
-        part[i] = nn->kernel_table->sum_of_squares(x + i * ELEMENTS,
-                                                   n - i * ELEMENTS < ELEMENTS ? n - i * ELEMENTS : ELEMENTS);
+        partial[i] = nn->cpu->kernels->sum_of_squares(x + i * part, n - i * part < part ? n - i * part : part);
     for (size_t i = 0; i < parts; i++)
-        total += part[i];
-    free(part);
+        total += partial[i];
+#pragma omp barrier /* before the next sum writes there */
     return total;
 }
 
 static void adamw(const struct nn *nn, float *p, float *m, float *v, const float *g, size_t n, const struct nn_adamw *a)
 {
     double correction1 = 1.0 - pow(a->beta1, (double)a->step), correction2 = 1.0 - pow(a->beta2, (double)a->step);
-#pragma omp parallel for num_threads(nn->threads)
+#pragma omp for nowait
     for (size_t i = 0; i < n; i += ELEMENTS)
-        nn->kernel_table->adamw(p + i, m + i, v + i, g + i, n - i < ELEMENTS ? n - i : ELEMENTS, a, correction1,
+        nn->cpu->kernels->adamw(p + i, m + i, v + i, g + i, n - i < ELEMENTS ? n - i : ELEMENTS, a, correction1,
                                 sqrt(correction2));
 }
 
 static void zero(const struct nn *nn, float *x, size_t n)
 {
-#pragma omp parallel for num_threads(nn->threads)
+    (void)nn;
+#pragma omp for
     for (size_t i = 0; i < n; i += ELEMENTS)
         memset(x + i, 0, (n - i < ELEMENTS ? n - i : ELEMENTS) * sizeof *x);
 }
 
-int nn_cpu(struct nn *nn, long threads, struct error *err)
+static void tanh_forward(const struct nn *nn, float *y, const float *x, size_t n)
 {
-    /* Before OpenBLAS is touched: see gemm.h. */
-    int wanted = threads > 0 ? (int)threads : omp_get_max_threads();
-    if (threads < 0 || wanted > LARGEST_THREADS)
+    (void)nn;
+#pragma omp for
+    for (size_t i = 0; i < n; i++)
+        y[i] = tanhf(x[i]);
+}
+
+static void tanh_backward(const struct nn *nn, float *dx, const float *dy, const float *y, size_t n)
+{
+    (void)nn;
+#pragma omp for
+    for (size_t i = 0; i < n; i++)
+        dx[i] = dy[i] * (1.0f - y[i] * y[i]);
+}
+
+static void gather_rows(const struct nn *nn, float *out, const float *x, const int64_t *which, size_t rows, size_t n)
+{
+    (void)nn;
+#pragma omp for
+    for (size_t i = 0; i < rows; i++)
+        memcpy(out + i * n, x + (size_t)which[i] * n, n * sizeof *out);
+}
+
+static void scatter_add_rows(const struct nn *nn, float *x, const float *out, const int64_t *which, size_t rows,
+                             size_t n)
+{
+    (void)nn;
+#pragma omp for
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < n; j++)
+            x[(size_t)which[i] * n + j] += out[i * n + j];
+}
+
+static void prepare_weight(const struct nn *nn, const float *w, size_t out, size_t in, enum nn_weights form)
+{
+    prepared_add(nn->cpu, w, out, in, form);
+}
+
+static const struct nn operators = {
+    .name = "cpu",
+    .parallel = parallel,
+    .prepare_weight = prepare_weight,
+    .linear = linear,
+    .linear_grad_input = linear_grad_input,
+    .linear_grad_weight = linear_grad_weight,
+    .bias_activation = bias_activation,
+    .multiply = multiply,
+    .tanh = tanh_forward,
+    .tanh_backward = tanh_backward,
+    .gather_rows = gather_rows,
+    .scatter_add_rows = scatter_add_rows,
+    .add_norm = add_norm,
+    .norm_backward = norm_backward,
+    .dropout = dropout_rows,
+    .attention = attention,
+    .attention_backward = attention_backward,
+    .embed = embed,
+    .embed_backward = embed_backward,
+    .sum_of_squares = sum_of_squares,
+    .adamw = adamw,
+    .zero = zero,
+};
+
+int nn_cpu(struct nn *nn, const struct nn_options *options, struct error *err)
+{
+    /* Before OpenBLAS is touched: see gemm_openblas.c. */
+    int threads = options->threads > 0 ? (int)options->threads : omp_get_max_threads();
+    *nn = operators;
+    if (options->threads < 0 || options->threads > LARGEST_THREADS || threads > LARGEST_THREADS)
         return error_set(err, STATUS_USAGE, "--threads must be between 1 and %d, not %ld", (int)LARGEST_THREADS,
-                         threads);
-    const struct gemm_library *library = gemm_openblas();
-    const struct cpu_kernels *kernels = cpu_kernels_choose();
-    *nn = (struct nn){
-        .name = "cpu",
-        .library = library->name,
-        .kernels = kernels->name,
-        .threads = wanted,
-        .matrix_library = library,
-        .kernel_table = kernels,
-        .linear = linear,
-        .linear_grad_input = linear_grad_input,
-        .linear_grad_weight = linear_grad_weight,
-        .bias_activation = bias_activation,
-        .multiply = multiply,
-        .add_norm = add_norm,
-        .norm_backward = norm_backward,
-        .dropout = dropout_rows,
-        .attention = attention,
-        .attention_backward = attention_backward,
-        .embed = embed,
-        .embed_backward = embed_backward,
-        .sum_of_squares = sum_of_squares,
-        .adamw = adamw,
-        .zero = zero,
-    };
-#pragma omp parallel num_threads(wanted)
+                         options->threads);
+    struct cpu *cpu = xcalloc(1, sizeof *cpu);
+    if (gemm_choose(&cpu->library, options->gemm ? options->gemm : "auto", err) < 0) {
+        free(cpu);
+        return -1;
+    }
+    cpu->kernels = cpu_kernels_choose();
+    cpu->int8 = int8_kernels_choose();
+    cpu->threads = threads;
+    cpu->scratch = xcalloc((size_t)threads, sizeof *cpu->scratch);
+    cpu->partial = xmalloc_array(CPU_PARTIAL_SUMS, sizeof *cpu->partial);
+    nn->cpu = cpu;
+    nn->threads = threads;
+    nn->precision = options->precision;
+    nn->library = cpu->library.name;
+    nn->kernels = cpu->kernels->name;
+    nn->fast_bf16 = cpu->library.bf16;
+    nn->row_multiple = cpu->library.row_multiple;
+#pragma omp parallel num_threads(threads)
     flush_denormals();
     return 0;
+}
+
+void nn_free(struct nn *nn)
+{
+    struct cpu *cpu = nn->cpu;
+    if (!cpu)
+        return;
+    prepared_free(cpu);
+    for (int i = 0; i < cpu->threads; i++)
+        free(cpu->scratch[i].floats);
+    free(cpu->scratch);
+    free(cpu->shared);
+    free(cpu->partial);
+    free(cpu);
+    *nn = (struct nn){0};
 }

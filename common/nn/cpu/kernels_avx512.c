@@ -1,8 +1,12 @@
 /* kernels_avx512.c - the CPU kernels compiled for processors with AVX-512; empty on other architectures. */
 #if defined(__x86_64__)
 #define KERNELS kernels_avx512
+#define INT8_KERNELS int8_kernels_avx512
 #define KERNELS_NAME "avx512"
+#define GEMM_KERNELS gemm_kernels_avx512
 #include "nn/cpu/kernels_body.h"
+#include "nn/cpu/gemm_body.h"
+#include "nn/cpu/int8_body.h"
 #else
 typedef int no_kernels_here; /* a translation unit must not be empty */
 #endif
