@@ -7,7 +7,7 @@
 
 #include "base/buf.h"
 
-enum { WORD_TABLE_NONE = UINT32_MAX };
+#define WORD_TABLE_NONE UINT32_MAX
 
 struct word_entry {
     uint64_t hash;
