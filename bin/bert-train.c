@@ -15,6 +15,7 @@
 #include "bert/model_card.h"
 #include "bert/run_state.h"
 #include "bert/spool.h"
+#include "bert/student.h"
 #include "bert/trainer.h"
 #include "text/vocabulary.h"
 
@@ -33,6 +34,7 @@ struct session {
     struct stream_head head, validation_head;
     struct rows train, validation;
     const char *rows_name; /* where the training rows come from, for messages */
+    struct student_tokens tokens;
     struct objectives objectives;
     struct model model;
     struct output metrics;
@@ -72,6 +74,10 @@ static void parse(struct options *o, int argc, char **argv, const char **path)
          .help = "instead of the model's own probabilities"},
         {'\0', "no-shuffle", CLI_UNFLAG, &t->shuffle, .help = "take the rows in their order"},
         {'\0', "objective", CLI_STRING, &t->objective, "SPEC", .help = "terms and weights, as label=0.7,soft=0.3"},
+        {'\0', "mlm-probability", CLI_DOUBLE, &t->mlm_probability, "X", .min = 0.001, .max = 1,
+         .help = "with the term mlm: share of the tokens that are masked"},
+        {'\0', "whole-word-masking", CLI_FLAG, &t->whole_word_masking,
+         .help = "with the term mlm: mask all pieces of a word together"},
         {'\0', "eval-steps", CLI_LONG, &t->eval_steps, "N", .min = 1, .max = 1e12, .no_default = true,
          .help = "evaluate every N steps instead of every epoch"},
         {'\0', "save-steps", CLI_LONG, &t->save_steps, "N", .min = 1, .max = 1e12, .no_default = true,
@@ -135,6 +141,11 @@ static int read_rows(struct session *s, const char *path, struct error *err)
         return error_set(err, STATUS_FAILURE, "%s: there are no rows to train on", s->rows_name);
     if (!validation)
         return 0;
+    if (!(s->objectives.reads & OBJECTIVE_LOGITS)) /* no classifier: labels do not matter */
+        return s->objectives.evaluates
+                   ? 0
+                   : error_set(err, STATUS_USAGE, "--validation: nothing in --objective %s can be evaluated",
+                               s->o->train.objective);
     if (spool_check_labels(&s->validation_head, s->head.labels, s->head.n_labels, false, "the training rows",
                            validation, err) < 0)
         return -1;
@@ -158,24 +169,14 @@ static int take_labels(struct session *s, bool fresh, struct error *err)
 static int make_model(struct session *s, struct error *err)
 {
     const struct options *o = s->o;
-    struct bert_config config;
-    bool fresh = true;
-    if (o->model) {
-        if (model_load(&s->model, s->head.n_labels, o->train.seed, &fresh, err) < 0)
-            return -1;
-    } else {
-        bert_config_preset(&config, o->init, (long)s->vocabulary.n_tokens);
-        config.pad_token_id = s->vocabulary.pad >= 0 ? s->vocabulary.pad : 0;
-        model_random(&s->model, &config, s->head.n_labels, o->train.seed);
-    }
-    if (take_labels(s, fresh, err) < 0)
+    bool fresh;
+    student_tokens_init(&s->tokens, &s->vocabulary);
+    if (student_make(&s->model, &s->objectives, o->init, &s->vocabulary, &s->tokens, &s->train, s->rows_name,
+                     s->head.n_labels, &o->train, &fresh, err) < 0)
         return -1;
-    if (model_check_rows(&s->model, &s->train, err) < 0 ||
-        objectives_prepare(&s->objectives, &s->train, s->model.classes, err) < 0)
-        return error_prefix(err, "%s", s->rows_name);
     if (model_check_rows(&s->model, &s->validation, err) < 0)
         return error_prefix(err, "%s", o->validation);
-    return 0;
+    return s->model.classes ? take_labels(s, fresh, err) : 0;
 }
 
 static struct model_folder folder_of(const struct session *s, const char *card)
@@ -258,6 +259,7 @@ static void session_free(struct session *s)
     stream_head_free(&s->head);
     stream_head_free(&s->validation_head);
     vocabulary_free(&s->vocabulary);
+    student_tokens_free(&s->tokens);
     for (size_t i = 0; i < s->n_checkpoints; i++)
         free(s->checkpoints[i]);
     free(s->checkpoints);
@@ -276,6 +278,7 @@ int main(int argc, char **argv)
                                   .shuffle = true,
                                   .seed = 42,
                                   .keep = 1,
+                                  .mlm_probability = 0.15,
                                   .objective = "label"}};
     struct session s = {.o = &o};
     struct train_result result;

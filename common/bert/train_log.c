@@ -93,6 +93,13 @@ void train_log_evaluation(const struct train_reports *r, uint64_t step, double e
     add_number(&b, "epoch", epoch);
     add_number(&b, "loss", e->loss);
     add_number(&b, "accuracy", e->score.accuracy);
+    if (e->tokens > 0) { /* of a masked language model */
+        add_number(&b, "perplexity", exp(e->loss));
+        add_integer(&b, "tokens", (long long)e->tokens);
+        add_integer(&b, "rows", (long long)e->rows);
+        write_record(r, &b);
+        return;
+    }
     add_number(&b, "macro_f1", e->score.macro_f1);
     add_number(&b, "mcc", e->score.mcc);
     add_number(&b, "brier", e->score.brier);

@@ -20,7 +20,7 @@ enum { RNG_SHUFFLE = 1, RNG_DROPOUT = 2 };
 struct run {
     struct model *m;
     const struct nn *nn;
-    const struct objectives *objectives;
+    struct objectives *objectives;
     const struct train_data *data;
     const struct train_options *o;
     const struct train_reports *reports;
@@ -33,8 +33,6 @@ struct run {
     struct batch batch;
     struct model_dropout dropout;
     uint64_t *order; /* the epoch's permutation of the rows */
-    float *d_logits;
-    size_t *counts;
     uint64_t steps, steps_per_epoch, warmup_steps;
     uint64_t step, epoch; /* done */
     uint64_t rows_done;   /* over all epochs */
@@ -63,6 +61,8 @@ static void run_init(struct run *r)
     r->optimiser.max_grad_norm = o->max_grad_norm;
     activations_init(&r->training, c, true);
     activations_init(&r->inference, c, false);
+    r->training.all_tokens = r->objectives->reads & OBJECTIVE_TOKENS;
+    r->inference.all_tokens = r->m->classes == 0 && r->training.all_tokens; /* else it is the classifier's */
     double classifier = c->classifier_dropout >= 0 ? c->classifier_dropout : c->hidden_dropout_prob;
     struct rng seeds;
     rng_init(&seeds, o->seed, RNG_DROPOUT);
@@ -71,8 +71,6 @@ static void run_init(struct run *r)
     if (o->dropout >= 0)
         r->dropout.hidden = r->dropout.attention = r->dropout.classifier = o->dropout;
     r->order = xmalloc_array(n, sizeof *r->order);
-    r->d_logits = xmalloc_array((size_t)o->batch_size * r->m->classes, sizeof *r->d_logits);
-    r->counts = xmalloc_array(r->objectives->n, sizeof *r->counts);
 }
 
 static void run_free(struct run *r)
@@ -82,8 +80,6 @@ static void run_free(struct run *r)
     activations_free(&r->inference);
     batch_free(&r->batch);
     free(r->order);
-    free(r->d_logits);
-    free(r->counts);
 }
 
 /* The epoch's order is a function of the seed and the epoch's number alone. */
@@ -104,21 +100,11 @@ static void begin_epoch(struct run *r)
 /* The rows which[0..n) are one step, computed in batches of at most batch_size. Returns its loss. */
 static double accumulate_gradients(struct run *r, const uint64_t *which, size_t n)
 {
-    size_t batch_size = (size_t)r->o->batch_size;
     const struct model_dropout *dropout = drops(&r->dropout) ? &r->dropout : NULL;
-    double loss = 0;
+    const struct objective_rows step = {r->data->train, which, n, r->rows_done};
     optimiser_clear(&r->optimiser, r->nn);
-    objectives_count(r->objectives, r->data->train, which, n, r->counts);
-    for (size_t begin = 0; begin < n; begin += batch_size) {
-        size_t count = n - begin < batch_size ? n - begin : batch_size;
-        batch_fill(&r->batch, r->data->train, which + begin, count, r->rows_done + begin);
-        model_forward(r->m, r->nn, &r->training, &r->batch, dropout);
-        struct objective_batch b = {r->data->train, which + begin,      count,
-                                    r->m->classes,  r->training.logits, r->d_logits};
-        loss += objectives_add(r->objectives, &b, r->counts);
-        model_backward(r->m, r->nn, &r->training, &r->batch, dropout, r->d_logits, r->optimiser.gradients);
-    }
-    return loss;
+    return objectives_step(r->objectives, r->m, r->nn, &r->training, &r->batch, dropout, &step,
+                           (size_t)r->o->batch_size, r->optimiser.gradients);
 }
 
 static double epoch_of(const struct run *r)
@@ -160,7 +146,10 @@ static int evaluate_now(struct run *r, struct error *err)
     struct evaluation e;
     if (!r->data->validation || r->evaluated_at == r->step + 1)
         return 0;
-    if (evaluate(r->m, r->nn, &r->inference, &r->batch, r->data->validation, &e, err) < 0)
+    int status = r->m->classes ? evaluate(r->m, r->nn, &r->inference, &r->batch, r->data->validation, &e, err)
+                               : evaluate_objectives(r->objectives, r->m, r->nn, &r->inference, &r->batch,
+                                                     r->data->validation, NULL, &e, err);
+    if (status < 0)
         return -1;
     r->evaluated_at = r->step + 1;
     r->result->evaluated = true;
@@ -215,7 +204,7 @@ static int run_epoch(struct run *r, struct error *err)
     return end_epoch(r, at >= n, err);
 }
 
-int trainer_run(struct model *m, const struct nn *nn, const struct objectives *objectives,
+int trainer_run(struct model *m, const struct nn *nn, struct objectives *objectives,
                 const struct train_data *data, const struct train_options *o, const struct train_reports *reports,
                 save_function *save, void *save_context, struct train_result *result, struct error *err)
 {

@@ -26,6 +26,8 @@ struct train_options {
     uint64_t seed;
     long eval_steps, save_steps, log_steps; /* 0: at the end of each epoch (log: never) */
     long keep;                              /* newest checkpoints that stay */
+    double mlm_probability; /* of the term mlm: masking.h */
+    bool whole_word_masking;
     const char *objective;                  /* the spec, for the records */
 };
 
@@ -53,7 +55,7 @@ struct train_reports {
 typedef int save_function(void *context, const struct model *m, uint64_t step, struct error *err);
 
 /* Trains m in place. objectives must be prepared. save may be NULL. */
-int trainer_run(struct model *m, const struct nn *nn, const struct objectives *objectives,
+int trainer_run(struct model *m, const struct nn *nn, struct objectives *objectives,
                 const struct train_data *data, const struct train_options *o, const struct train_reports *reports,
                 save_function *save, void *save_context, struct train_result *result, struct error *err);
 

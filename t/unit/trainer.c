@@ -105,9 +105,10 @@ static void train(struct trained *t, const struct rows *rows, const struct rows 
     struct train_reports reports = {metrics, 3, argv};
     *t = (struct trained){0};
     tiny_config(&config, dropout);
-    model_random(&m, &config, 2, 1);
+    model_random(&m, &config, &(struct model_heads){.classes = 2}, 1);
+    const struct objective_setting setting = {.rows = rows, .classes = 2, .config = &config};
     if (objectives_parse(&objectives, o->objective, &t->err) < 0 ||
-        objectives_prepare(&objectives, rows, 2, &t->err) < 0)
+        objectives_prepare(&objectives, &setting, &t->err) < 0)
         bail_out("objectives", t->err.text);
     t->status = trainer_run(&m, &nn, &objectives, &data, o, &reports, save, context, &t->result, &t->err);
     t->size = m.parameters.slab_size;
