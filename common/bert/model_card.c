@@ -13,15 +13,15 @@ static void add_scores(struct buf *out, const struct model *m, const struct trai
     }
     buf_addstr(out, "| measure | validation |\n|---|---|\n");
     if (m->classes == 0) {
-        buf_addf(out, "| masked tokens found | %.4f |\n", r->validation_accuracy);
-        buf_addf(out, "| cross-entropy | %.4f |\n| perplexity | %.2f |\n", r->validation_loss, exp(r->validation_loss));
+        buf_addf(out, "| masked tokens found | %.4f |\n", r->scores.accuracy);
+        buf_addf(out, "| cross-entropy | %.4f |\n| perplexity | %.2f |\n", r->scores.loss, exp(r->scores.loss));
         return;
     }
-    buf_addf(out, "| accuracy | %.4f |\n", r->validation_accuracy);
-    buf_addf(out, "| macro F1 | %.4f |\n", r->validation_macro_f1);
-    buf_addf(out, "| MCC | %.4f |\n", r->validation_mcc);
-    buf_addf(out, "| cross-entropy | %.4f |\n", r->validation_loss);
-    buf_addf(out, "| expected calibration error | %.4f |\n", r->validation_ece);
+    buf_addf(out, "| accuracy | %.4f |\n", r->scores.accuracy);
+    buf_addf(out, "| macro F1 | %.4f |\n", r->scores.macro_f1);
+    buf_addf(out, "| MCC | %.4f |\n", r->scores.mcc);
+    buf_addf(out, "| cross-entropy | %.4f |\n", r->scores.loss);
+    buf_addf(out, "| expected calibration error | %.4f |\n", r->scores.ece);
 }
 
 static void add_recipe(struct buf *out, const struct train_data *data, const struct train_options *o,
