@@ -215,18 +215,40 @@ int output_open(struct output *out, const char *path, bool binary, struct error 
     return rc;
 }
 
-int output_open_log(struct output *out, const char *path, struct error *err)
+/* flags: O_TRUNC or 0. */
+static int open_log(struct output *out, const char *path, int flags, struct error *err)
 {
     struct stat st;
     if (is_standard(path) || descriptor_of(path) >= 0 || (stat(path, &st) == 0 && !S_ISREG(st.st_mode)))
         return output_open(out, path, false, err);
-    *out = (struct output){.fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666)};
+    *out = (struct output){.fd = open(path, O_WRONLY | O_CREAT | flags | O_CLOEXEC | O_NOCTTY, 0666)};
     if (out->fd < 0) {
         error_set(&out->error, STATUS_FAILURE, "output is not open");
         return error_set(err, STATUS_FAILURE, "%s: %s", path, strerror(errno));
     }
     out->name = xstrdup(path);
     return 0;
+}
+
+int output_open_log(struct output *out, const char *path, struct error *err)
+{
+    return open_log(out, path, O_TRUNC, err);
+}
+
+int output_resume_log(struct output *out, const char *path, uint64_t size, struct error *err)
+{
+    struct stat st;
+    if (open_log(out, path, 0, err) < 0)
+        return -1;
+    if (fstat(out->fd, &st) < 0 || !S_ISREG(st.st_mode) || is_standard(path) || descriptor_of(path) >= 0)
+        return 0;
+    bool shorter = (uintmax_t)st.st_size < size;
+    if ((!shorter && ftruncate(out->fd, (off_t)size) < 0) || lseek(out->fd, 0, SEEK_END) < 0) {
+        error_set(err, STATUS_FAILURE, "%s: cannot write: %s", path, strerror(errno));
+        output_abort(out);
+        return -1;
+    }
+    return shorter;
 }
 
 int output_flush(struct output *out)

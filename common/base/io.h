@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/buf.h"
@@ -41,6 +42,9 @@ int output_open(struct output *out, const char *path, bool binary, struct error 
 /* The same for a log, which is to be read while it grows and to be left behind by a run that dies: a regular file is
  * written in place. */
 int output_open_log(struct output *out, const char *path, struct error *err);
+/* The same for a log that goes on: a regular file keeps its first `size` bytes and loses the others. 1: it is shorter.
+ */
+int output_resume_log(struct output *out, const char *path, uint64_t size, struct error *err);
 /* These return -1 after a failure; the reason stays in out->error. */
 int output_write(struct output *out, const void *data, size_t len);
 int output_flush(struct output *out);

@@ -13,6 +13,14 @@ static float *head_gradient(const struct model *m, float *gradients, int which)
     return gradients + m->parameters.list[parameter_of_head(&m->parameters, which)].offset;
 }
 
+/* The first token of each row of d[P, hidden] += first[N, hidden]. */
+static void scatter_first(float *d, const float *first, const struct batch *b, size_t hidden)
+{
+    for (size_t i = 0; i < b->rows; i++)
+        for (size_t j = 0; j < hidden; j++)
+            d[(size_t)b->offsets[i] * hidden + j] += first[i * hidden + j];
+}
+
 /* d: gradient of a sum `residual + dropout(map)`. Returns the map's own gradient: d itself without dropout, else
  * masked. */
 static const float *through_dropout(const struct nn *nn, struct activations *a, const float *d,
@@ -64,7 +72,7 @@ static void backward_attention_output(const struct model *m, const struct nn *nn
                           queries, hidden, hidden, false);
 }
 
-/* Any layer but the last: q, k and v of all tokens are one product. d: [P, hidden], in place. */
+/* A layer of all tokens: q, k and v of all tokens are one product. d: [P, hidden], in place. */
 static void backward_projections(const struct model *m, const struct nn *nn, size_t layer, struct activations *a,
                                  const struct batch *b, const struct nn_attention *attention, float *gradients)
 {
@@ -80,7 +88,7 @@ static void backward_projections(const struct model *m, const struct nn *nn, siz
                           ld, hidden, true);
 }
 
-/* The last layer: a->d_first is the gradient of the first tokens' residual branch; sets a->d_output of all tokens. */
+/* A last layer of first tokens: a->d_first is the gradient of the first tokens' residual branch; sets a->d_output of all tokens. */
 static void backward_projections_first(const struct model *m, const struct nn *nn, size_t layer, struct activations *a,
                                        const struct batch *b, const struct nn_attention *attention, float *gradients)
 {
@@ -101,48 +109,64 @@ static void backward_projections_first(const struct model *m, const struct nn *n
                           hidden, hidden, true);
     nn->linear_grad_input(nn, a->d_output, hidden, dk, ld, layer_weight(m, layer, KEY_WEIGHT), b->padded_tokens, ld,
                           hidden, false);
-    for (size_t i = 0; i < b->rows; i++)
-        for (size_t j = 0; j < hidden; j++)
-            a->d_output[(size_t)b->offsets[i] * hidden + j] += a->d_first[i * hidden + j];
+    scatter_first(a->d_output, a->d_first, b, hidden);
 }
 
 static void backward_layer(const struct model *m, const struct nn *nn, size_t layer, struct activations *a,
                            const struct batch *b, const struct model_dropout *dropout, float *gradients)
 {
-    bool last = a->layers[layer].input_first != NULL;
-    size_t queries = last ? b->padded_rows : b->padded_tokens;
+    bool first_only = a->layers[layer].input_first != NULL;
+    size_t queries = first_only ? b->padded_rows : b->padded_tokens;
     struct nn_attention attention = attention_of_layer(m, layer, a, b, dropout);
-    struct nn_dropout drop = last ? dropout_of_rows(dropout, dropout ? dropout->hidden : 0, b)
-                                  : dropout_of_tokens(dropout, dropout ? dropout->hidden : 0, b);
-    float *d = last ? a->d_first : a->d_output;
+    struct nn_dropout drop = first_only ? dropout_of_rows(dropout, dropout ? dropout->hidden : 0, b)
+                                        : dropout_of_tokens(dropout, dropout ? dropout->hidden : 0, b);
+    float *d = first_only ? a->d_first : a->d_output;
     backward_feed_forward(m, nn, layer, a, d, &drop, queries, gradients);
     backward_attention_output(m, nn, layer, a, d, &drop, queries, gradients);
-    if (last)
+    if (first_only)
         backward_projections_first(m, nn, layer, a, b, &attention, gradients);
     else
         backward_projections(m, nn, layer, a, b, &attention, gradients);
 }
 
-/* Sets a->d_first from the gradient of the logits. */
-static void backward_head(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
-                          const struct model_dropout *dropout, const float *d_logits, float *gradients)
+/* a->d_pooled += from the gradient of the logits. */
+static void backward_classifier(const struct model *m, const struct nn *nn, struct activations *a,
+                                const struct batch *b, const struct model_dropout *dropout, float *gradients)
 {
     size_t hidden = (size_t)m->config.hidden_size;
     struct nn_dropout drop = dropout_of_rows(dropout, dropout ? dropout->classifier : 0, b);
     nn->linear_grad_weight(nn, head_gradient(m, gradients, CLASSIFIER_WEIGHT),
-                           head_gradient(m, gradients, CLASSIFIER_BIAS), d_logits, m->classes, a->pooled_dropped,
+                           head_gradient(m, gradients, CLASSIFIER_BIAS), a->d_logits, m->classes, a->pooled_dropped,
                            hidden, b->rows, m->classes, hidden);
-    nn->linear_grad_input(nn, a->d_pooled, hidden, d_logits, m->classes, head_weight(m, CLASSIFIER_WEIGHT), b->rows,
+    nn->linear_grad_input(nn, a->d_dropped, hidden, a->d_logits, m->classes, head_weight(m, CLASSIFIER_WEIGHT), b->rows,
                           m->classes, hidden, false);
-    memset(a->d_pooled + b->rows * hidden, 0, (b->padded_rows - b->rows) * hidden * sizeof(float));
-    nn->dropout(nn, a->d_pooled, a->d_pooled, &drop, nn_site(0, NN_SITE_CLASSIFIER), b->padded_rows, hidden);
+    memset(a->d_dropped + b->rows * hidden, 0, (b->padded_rows - b->rows) * hidden * sizeof(float));
+    nn->dropout(nn, a->d_dropped, a->d_dropped, &drop, nn_site(0, NN_SITE_CLASSIFIER), b->padded_rows, hidden);
+    for (size_t i = 0; i < b->padded_rows * hidden; i++)
+        a->d_pooled[i] += a->d_dropped[i];
+}
+
+/* From the gradients of logits and sentence vectors that of the last layer's first tokens: sets a->d_first, or adds to
+ * a->d_output where the last layer is one of all tokens. */
+static void backward_head(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
+                          const struct model_dropout *dropout, float *gradients)
+{
+    size_t hidden = (size_t)m->config.hidden_size;
+    if (!parameters_have_head(&m->parameters, POOLER_WEIGHT)) {
+        if (!a->all_tokens)
+            memset(a->d_first, 0, b->padded_rows * hidden * sizeof(float));
+        return;
+    }
+    if (m->classes)
+        backward_classifier(m, nn, a, b, dropout, gradients);
     for (size_t i = 0; i < b->padded_rows * hidden; i++)
         a->d_pooled[i] *= 1.0f - a->pooled[i] * a->pooled[i];
     nn->linear_grad_weight(nn, head_gradient(m, gradients, POOLER_WEIGHT), head_gradient(m, gradients, POOLER_BIAS),
-                           a->d_pooled, hidden, a->layers[m->config.num_hidden_layers - 1].output, hidden,
-                           b->padded_rows, hidden, hidden);
+                           a->d_pooled, hidden, a->first, hidden, b->padded_rows, hidden, hidden);
     nn->linear_grad_input(nn, a->d_first, hidden, a->d_pooled, hidden, head_weight(m, POOLER_WEIGHT), b->padded_rows,
                           hidden, hidden, false);
+    if (a->all_tokens)
+        scatter_first(a->d_output, a->d_first, b, hidden);
 }
 
 static void backward_embeddings(const struct model *m, const struct nn *nn, struct activations *a,
@@ -160,10 +184,19 @@ static void backward_embeddings(const struct model *m, const struct nn *nn, stru
                        hidden, m->config.pad_token_id);
 }
 
-void model_backward(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
-                    const struct model_dropout *dropout, const float *d_logits, float *gradients)
+void model_clear_gradients(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b)
 {
-    backward_head(m, nn, a, b, dropout, d_logits, gradients);
+    size_t hidden = (size_t)m->config.hidden_size;
+    memset(a->d_pooled, 0, b->padded_rows * hidden * sizeof(float));
+    memset(a->d_logits, 0, b->padded_rows * m->classes * sizeof(float));
+    if (a->d_tokens)
+        nn->zero(nn, a->d_tokens, b->padded_tokens * hidden);
+}
+
+void model_backward(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
+                    const struct model_dropout *dropout, float *gradients)
+{
+    backward_head(m, nn, a, b, dropout, gradients);
     for (size_t layer = (size_t)m->config.num_hidden_layers; layer-- > 0;)
         backward_layer(m, nn, layer, a, b, dropout, gradients);
     backward_embeddings(m, nn, a, b, dropout, gradients);

@@ -34,7 +34,7 @@ static void project_all(const struct model *m, const struct nn *nn, size_t layer
                layer_weight(m, layer, VALUE_BIAS), tokens, hidden, hidden);
 }
 
-/* The last layer: keys and values of all tokens, queries of the first ones. */
+/* A last layer of first tokens: keys and values of all tokens, queries of the first ones. */
 static void project_first(const struct model *m, const struct nn *nn, size_t layer, const struct layer_activations *l,
                           const struct batch *b, size_t hidden)
 {
@@ -52,13 +52,13 @@ static void forward_layer(const struct model *m, const struct nn *nn, size_t lay
 {
     struct layer_activations *l = &a->layers[layer];
     size_t hidden = (size_t)m->config.hidden_size, intermediate = (size_t)m->config.intermediate_size;
-    bool last = l->input_first != NULL;
-    size_t queries = last ? b->padded_rows : b->padded_tokens, real = last ? b->rows : b->tokens;
+    bool first_only = l->input_first != NULL;
+    size_t queries = first_only ? b->padded_rows : b->padded_tokens, real = first_only ? b->rows : b->tokens;
     float epsilon = (float)m->config.layer_norm_eps;
     struct nn_attention attention = attention_of_layer(m, layer, a, b, dropout);
-    struct nn_dropout drop = last ? dropout_of_rows(dropout, dropout ? dropout->hidden : 0, b)
-                                  : dropout_of_tokens(dropout, dropout ? dropout->hidden : 0, b);
-    if (last)
+    struct nn_dropout drop = first_only ? dropout_of_rows(dropout, dropout ? dropout->hidden : 0, b)
+                                        : dropout_of_tokens(dropout, dropout ? dropout->hidden : 0, b);
+    if (first_only)
         project_first(m, nn, layer, l, b, hidden);
     else
         project_all(m, nn, layer, l, b->padded_tokens, hidden);
@@ -67,7 +67,7 @@ static void forward_layer(const struct model *m, const struct nn *nn, size_t lay
     nn->linear(nn, l->attention_sum, hidden, l->context, hidden, layer_weight(m, layer, ATTENTION_OUTPUT_WEIGHT), NULL,
                queries, hidden, hidden);
     nn->add_norm(nn, l->attention_output, l->attention_sum, l->attention_mean, l->attention_rstd, l->attention_sum,
-                 layer_weight(m, layer, ATTENTION_OUTPUT_BIAS), last ? l->input_first : l->input,
+                 layer_weight(m, layer, ATTENTION_OUTPUT_BIAS), first_only ? l->input_first : l->input,
                  layer_weight(m, layer, ATTENTION_NORM_WEIGHT), layer_weight(m, layer, ATTENTION_NORM_BIAS), epsilon,
                  &drop, nn_site(layer + 1, NN_SITE_ATTENTION_OUTPUT), queries, hidden);
     float *z = l->derivative ? l->derivative : l->hidden;
@@ -99,15 +99,22 @@ static void forward_embeddings(const struct model *m, const struct nn *nn, struc
                 hidden);
 }
 
+/* What the model has of pooler and classifier. */
 static void forward_head(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
                          const struct model_dropout *dropout)
 {
     size_t hidden = (size_t)m->config.hidden_size;
     struct nn_dropout drop = dropout_of_rows(dropout, dropout ? dropout->classifier : 0, b);
-    nn->linear(nn, a->pooled, hidden, a->layers[m->config.num_hidden_layers - 1].output, hidden,
-               head_weight(m, POOLER_WEIGHT), head_weight(m, POOLER_BIAS), b->padded_rows, hidden, hidden);
+    if (!parameters_have_head(&m->parameters, POOLER_WEIGHT))
+        return;
+    if (a->all_tokens)
+        gather_first(a->first, a->tokens, b, hidden);
+    nn->linear(nn, a->pooled, hidden, a->first, hidden, head_weight(m, POOLER_WEIGHT), head_weight(m, POOLER_BIAS),
+               b->padded_rows, hidden, hidden);
     for (size_t i = 0; i < b->padded_rows * hidden; i++)
         a->pooled[i] = tanhf(a->pooled[i]);
+    if (m->classes == 0)
+        return;
     nn->dropout(nn, a->pooled_dropped, a->pooled, &drop, nn_site(0, NN_SITE_CLASSIFIER), b->padded_rows, hidden);
     nn->linear(nn, a->logits, m->classes, a->pooled_dropped, hidden, head_weight(m, CLASSIFIER_WEIGHT),
                head_weight(m, CLASSIFIER_BIAS), b->padded_rows, m->classes, hidden);
@@ -152,14 +159,16 @@ fail:
     return -1;
 }
 
-int model_load(struct model *m, size_t classes, uint64_t seed, bool *fresh, struct error *err)
+int model_load(struct model *m, const struct model_heads *heads, uint64_t seed, bool *fresh, struct error *err)
 {
+    struct model_heads as_folder = {.classes = m->classes ? m->classes : m->config.n_labels};
     size_t *missing = NULL, n_missing = 0;
     *fresh = false;
-    if (m->classes && classes && m->classes != classes)
+    heads = heads ? heads : &as_folder;
+    if (m->classes != heads->classes)
         m->checkpoint.has_classifier = false;
-    m->classes = classes ? classes : m->classes ? m->classes : m->config.n_labels;
-    parameters_init(&m->parameters, &m->config, m->classes);
+    m->classes = heads->classes;
+    parameters_init_heads(&m->parameters, &m->config, heads);
     parameters_allocate(&m->parameters);
     if (checkpoint_attach(&m->checkpoint, &m->parameters, &missing, &n_missing, err) < 0) {
         model_free(m);
@@ -167,17 +176,17 @@ int model_load(struct model *m, size_t classes, uint64_t seed, bool *fresh, stru
     }
     for (size_t i = 0; i < n_missing; i++) {
         parameter_initialise(&m->parameters, &m->parameters.list[missing[i]], &m->config, seed);
-        *fresh |= missing[i] == parameter_of_head(&m->parameters, CLASSIFIER_WEIGHT);
+        *fresh |= m->classes && missing[i] == parameter_of_head(&m->parameters, CLASSIFIER_WEIGHT);
     }
     free(missing);
     checkpoint_close(&m->checkpoint);
     return 0;
 }
 
-void model_random(struct model *m, const struct bert_config *config, size_t classes, uint64_t seed)
+void model_random(struct model *m, const struct bert_config *config, const struct model_heads *heads, uint64_t seed)
 {
-    *m = (struct model){.config = *config, .classes = classes};
-    parameters_init(&m->parameters, &m->config, classes);
+    *m = (struct model){.config = *config, .classes = heads->classes};
+    parameters_init_heads(&m->parameters, &m->config, heads);
     parameters_allocate(&m->parameters);
     for (size_t i = 0; i < m->parameters.n; i++)
         parameter_initialise(&m->parameters, &m->parameters.list[i], &m->config, seed);
@@ -189,6 +198,12 @@ void model_free(struct model *m)
     checkpoint_close(&m->checkpoint);
     bert_config_free(&m->config);
     *m = (struct model){0};
+}
+
+const char *model_architecture(const struct model *m)
+{
+    const struct parameter *mlm = parameters_find(&m->parameters, "cls.predictions.bias");
+    return m->classes ? NULL : mlm && !mlm->auxiliary ? "BertForMaskedLM" : "BertModel";
 }
 
 int model_check_row(const struct model *m, const int32_t *ids, const uint8_t *types, size_t n, struct error *err)

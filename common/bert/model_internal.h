@@ -33,13 +33,13 @@ static inline struct nn_dropout dropout_of_rows(const struct model_dropout *d, d
 static inline struct nn_attention attention_of_layer(const struct model *m, size_t layer, const struct activations *a,
                                                      const struct batch *b, const struct model_dropout *d)
 {
-    bool last = layer + 1 == (size_t)m->config.num_hidden_layers;
+    bool first_only = a->layers[layer].input_first != NULL;
     size_t heads = (size_t)m->config.num_attention_heads, size = (size_t)m->config.hidden_size / heads;
     return (struct nn_attention){
         .rows = b->rows,
         .offsets = b->offsets,
-        .probability_offsets = last ? a->first_probability_offsets : a->probability_offsets,
-        .first_only = last,
+        .probability_offsets = first_only ? a->first_probability_offsets : a->probability_offsets,
+        .first_only = first_only,
         .heads = heads,
         .head_size = size,
         .scale = (float)(1.0 / sqrt((double)size)),

@@ -48,3 +48,11 @@ double optimiser_update(struct optimiser *o, const struct nn *nn, struct paramet
     }
     return norm;
 }
+
+size_t optimiser_tensors(const struct optimiser *o, struct st_tensor out[OPTIMISER_TENSORS])
+{
+    out[0] = (struct st_tensor){.name = "exp_avg", .dtype = ST_F32, .rank = 1, .shape = {o->size}, .data = o->first};
+    out[1] =
+        (struct st_tensor){.name = "exp_avg_sq", .dtype = ST_F32, .rank = 1, .shape = {o->size}, .data = o->second};
+    return OPTIMISER_TENSORS;
+}

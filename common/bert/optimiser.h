@@ -6,6 +6,7 @@
 
 #include "bert/parameters.h"
 #include "nn/nn.h"
+#include "wire/safetensors.h"
 
 struct optimiser {
     double beta1, beta2, epsilon, weight_decay, max_grad_norm; /* max_grad_norm 0: no clipping */
@@ -23,5 +24,10 @@ void optimiser_clear(struct optimiser *o, const struct nn *nn);
  * parameters; the factor is max_grad_norm / (norm + 1e-6) where that is below 1, as torch.nn.utils.clip_grad_norm_.
  * A norm that is not finite changes nothing. */
 double optimiser_update(struct optimiser *o, const struct nn *nn, struct parameters *p, double learning_rate);
+
+/* What a checkpoint has to keep of it beside `step`: names, types, one dimension, where the values lie (in the
+ * optimiser's own memory, so that reading them back is writing there). Returns how many of out[] there are. */
+enum { OPTIMISER_TENSORS = 2 };
+size_t optimiser_tensors(const struct optimiser *o, struct st_tensor out[OPTIMISER_TENSORS]);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/cli.h"
 #include "base/diag.h"
+#include "bert/selection.h"
 #include "wire/json.h"
 
 static void add_number(struct buf *b, const char *name, double value)
@@ -93,6 +94,13 @@ void train_log_evaluation(const struct train_reports *r, uint64_t step, double e
     add_number(&b, "epoch", epoch);
     add_number(&b, "loss", e->loss);
     add_number(&b, "accuracy", e->score.accuracy);
+    if (e->tokens > 0) { /* of a masked language model */
+        add_number(&b, "perplexity", exp(e->loss));
+        add_integer(&b, "tokens", (long long)e->tokens);
+        add_integer(&b, "rows", (long long)e->rows);
+        write_record(r, &b);
+        return;
+    }
     add_number(&b, "macro_f1", e->score.macro_f1);
     add_number(&b, "mcc", e->score.mcc);
     add_number(&b, "brier", e->score.brier);
@@ -101,7 +109,21 @@ void train_log_evaluation(const struct train_reports *r, uint64_t step, double e
     write_record(r, &b);
 }
 
-void train_log_end(const struct train_reports *r, const struct train_result *result)
+void train_log_early_stopping(const struct train_reports *r, const char *metric, const struct train_state *s)
+{
+    struct buf b = {0};
+    if (!r->metrics)
+        return;
+    buf_addstr(&b, "{\"event\":\"early_stopping\"");
+    add_integer(&b, "step", (long long)s->step);
+    add_integer(&b, "evaluations_without_improvement", (long long)s->without_improvement);
+    add_text(&b, "metric_for_best_model", metric);
+    add_integer(&b, "best_step", s->best_at ? (long long)s->best_at - 1 : -1);
+    add_number(&b, "best_metric", s->best_at ? selection_value(metric, &s->best) : NAN);
+    write_record(r, &b);
+}
+
+void train_log_end(const struct train_reports *r, const char *metric, const struct train_result *result)
 {
     struct buf b = {0};
     if (!r->metrics)
@@ -110,20 +132,26 @@ void train_log_end(const struct train_reports *r, const struct train_result *res
     add_integer(&b, "step", (long long)result->steps);
     add_number(&b, "loss", result->train_loss);
     if (result->evaluated) {
-        add_number(&b, "validation_loss", result->validation_loss);
-        add_number(&b, "accuracy", result->validation_accuracy);
+        add_number(&b, "validation_loss", result->scores.loss);
+        add_number(&b, "accuracy", result->scores.accuracy);
+    }
+    if (metric) {
+        add_text(&b, "metric_for_best_model", metric);
+        add_integer(&b, "best_step", result->has_best ? (long long)result->best_step : -1);
+        add_number(&b, "best_metric", result->has_best ? result->best_value : NAN);
+        add_integer(&b, "kept_step", (long long)result->kept_step);
     }
     add_number(&b, "seconds", result->seconds);
     add_number(&b, "rows_per_second", result->rows_per_second);
     write_record(r, &b);
 }
 
-void train_log_epoch(uint64_t epoch, const struct train_result *result)
+void train_log_epoch(const struct train_state *s)
 {
-    if (result->evaluated)
+    if (s->evaluated_at)
         diag_line("Epoch %llu: Training Loss - %.6f | Validation Loss - %.6f | Accuracy - %.4f",
-                  (unsigned long long)epoch, result->train_loss, result->validation_loss, result->validation_accuracy);
+                  (unsigned long long)s->epoch, s->train_loss, s->scores.loss, s->scores.accuracy);
     else
         diag_line("Epoch %llu: Training Loss - %.6f | Validation Loss - n/a | Accuracy - n/a",
-                  (unsigned long long)epoch, result->train_loss);
+                  (unsigned long long)s->epoch, s->train_loss);
 }

@@ -14,8 +14,11 @@ void train_log_start(const struct train_reports *r, const struct model *m, const
 /* loss: mean over the step's rows; rate: the one that this step used; norm: before clipping. */
 void train_log_step(const struct train_reports *r, uint64_t step, double epoch, double loss, double rate, double norm);
 void train_log_evaluation(const struct train_reports *r, uint64_t step, double epoch, const struct evaluation *e);
-void train_log_end(const struct train_reports *r, const struct train_result *result);
+/* Patience has ended the run. */
+void train_log_early_stopping(const struct train_reports *r, const char *metric, const struct train_state *s);
+/* metric NULL: none was named. */
+void train_log_end(const struct train_reports *r, const char *metric, const struct train_result *result);
 /* "Epoch 1: Training Loss - 0.522523 | Validation Loss - 0.530785 | Accuracy - 0.9128" on stderr. */
-void train_log_epoch(uint64_t epoch, const struct train_result *result);
+void train_log_epoch(const struct train_state *s);
 
 #endif

@@ -60,20 +60,25 @@ static void build_trie(struct tokenizer *t, const struct vocabulary *v)
     free(suffix);
 }
 
-static void build_tables(struct tokenizer *t)
+void byte_kinds_fill(uint8_t kinds[256])
 {
     for (unsigned c = 0; c < 256; c++) {
         enum unicode_class class = unicode_class(c);
-        t->kinds[c] = BYTE_OTHER;
+        kinds[c] = BYTE_OTHER;
         if (c >= 0x80)
             continue;
         if (class == UNICODE_PUNCT)
-            t->kinds[c] = BYTE_PUNCT;
+            kinds[c] = BYTE_PUNCT;
         else if (class == UNICODE_WORD)
-            t->kinds[c] = BYTE_WORD;
+            kinds[c] = BYTE_WORD;
         else if (class == UNICODE_SPACE && !unicode_is_removed(c))
-            t->kinds[c] = BYTE_SPACE;
+            kinds[c] = BYTE_SPACE;
     }
+}
+
+static void build_tables(struct tokenizer *t)
+{
+    byte_kinds_fill(t->kinds);
     for (unsigned c = 0; c < 128; c++) {
         uint8_t byte = (uint8_t)c;
         int32_t id;

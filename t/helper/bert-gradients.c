@@ -63,28 +63,23 @@ int main(int argc, char **argv)
     struct batch b = {0};
     struct error err = {0};
     bool fresh;
-    size_t count;
     diag_init("bert-gradients");
     if (argc != 4)
         die(STATUS_USAGE, "usage: bert-gradients MODEL STREAM OUT");
-    if (nn_cpu(&nn, 0, &err) < 0 || model_open(&m, argv[1], &err) < 0 || model_load(&m, 0, 0, &fresh, &err) < 0)
+    if (nn_cpu(&nn, 0, &err) < 0 || model_open(&m, argv[1], &err) < 0 || model_load(&m, NULL, 0, &fresh, &err) < 0)
         die_error(&err);
     read_rows(&rows, argv[2]);
+    const struct objective_setting setting = {.rows = &rows, .classes = m.classes, .config = &m.config};
     if (model_check_rows(&m, &rows, &err) < 0 || objectives_parse(&objectives, "label", &err) < 0 ||
-        objectives_prepare(&objectives, &rows, m.classes, &err) < 0)
+        objectives_prepare(&objectives, &setting, &err) < 0)
         die_error(&err);
     uint64_t *which = xmalloc_array(rows.n, sizeof *which);
     for (size_t i = 0; i < rows.n; i++)
         which[i] = i;
     float *gradients = xaligned(m.parameters.slab_size * sizeof *gradients);
-    float *d_logits = xmalloc_array(rows.n * m.classes, sizeof *d_logits);
     activations_init(&a, &m.config, true);
-    batch_fill(&b, &rows, which, rows.n, 0);
-    objectives_count(&objectives, &rows, which, rows.n, &count);
-    model_forward(&m, &nn, &a, &b, NULL);
-    struct objective_batch ob = {&rows, which, rows.n, m.classes, a.logits, d_logits};
-    double loss = objectives_add(&objectives, &ob, &count);
-    model_backward(&m, &nn, &a, &b, NULL, d_logits, gradients);
+    const struct objective_rows step = {&rows, which, rows.n, 0};
+    double loss = objectives_step(&objectives, &m, &nn, &a, &b, NULL, &step, rows.n, gradients);
     write_gradients(argv[3], &m, gradients, (float)loss, a.logits, rows.n);
     return 0;
 }

@@ -52,7 +52,7 @@ static void test_optimiser(void)
     struct model m;
     struct optimiser o;
     bert_config_preset(&config, "tiny", 30);
-    model_random(&m, &config, 2, 1);
+    model_random(&m, &config, &(struct model_heads){.classes = 2}, 1);
     optimiser_init(&o, &m.parameters);
     o.weight_decay = 0.5;
     o.max_grad_norm = 1;

@@ -12,8 +12,10 @@ static const int32_t *gold_labels(const struct rows *rows)
     return c ? column_i32(c) : NULL;
 }
 
-static int prepare(struct objective *o, const struct rows *rows, size_t classes, struct error *err)
+static int prepare(struct objective *o, const struct objective_setting *setting, struct error *err)
 {
+    const struct rows *rows = setting->rows;
+    size_t classes = setting->classes;
     const int32_t *label = gold_labels(rows);
     size_t used = 0;
     (void)o;
@@ -32,26 +34,26 @@ static int prepare(struct objective *o, const struct rows *rows, size_t classes,
     return 0;
 }
 
-static size_t count(const struct objective *o, const struct rows *rows, const uint64_t *which, size_t n)
+static double count(const struct objective *o, const struct objective_rows *rows)
 {
-    const int32_t *label = gold_labels(rows);
+    const int32_t *label = gold_labels(rows->rows);
     size_t used = 0;
     (void)o;
-    for (size_t i = 0; i < n; i++)
-        used += label[which[i]] >= 0;
-    return used;
+    for (size_t i = 0; i < rows->n; i++)
+        used += label[rows->which[i]] >= 0;
+    return (double)used;
 }
 
-static double add(const struct objective *o, const struct objective_batch *b, double scale)
+static double add(const struct objective *o, struct objective_pass *p, double scale)
 {
-    const int32_t *label = gold_labels(b->rows);
+    const int32_t *label = gold_labels(p->part.rows);
     double loss = 0;
     (void)o;
-    for (size_t i = 0; i < b->n; i++) {
-        int32_t gold = label[b->which[i]];
+    for (size_t i = 0; i < p->part.n; i++) {
+        int32_t gold = label[p->part.which[i]];
         if (gold >= 0)
-            loss += cross_entropy(b->logits + i * b->classes, NULL, (size_t)gold, b->classes, scale,
-                                  b->d_logits + i * b->classes);
+            loss += cross_entropy(p->logits + i * p->classes, NULL, (size_t)gold, p->classes, scale,
+                                  p->d_logits ? p->d_logits + i * p->classes : NULL);
     }
     return loss;
 }
@@ -61,4 +63,9 @@ static void release(struct objective *o)
     o->state = NULL;
 }
 
-const struct objective_kind objective_label = {"label", prepare, count, add, release};
+const struct objective_kind objective_label = {.name = "label",
+                                               .reads = OBJECTIVE_ROWS | OBJECTIVE_LOGITS,
+                                               .prepare = prepare,
+                                               .count = count,
+                                               .add = add,
+                                               .release = release};
