@@ -58,6 +58,7 @@ base_flags = -std=c17 -D_GNU_SOURCE -Icommon $(WARNINGS) $(SANITIZER_FLAGS)
 flags_nn = -O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math -Wno-pass-failed $(OPENMP) $(OPENBLAS_CFLAGS)
 flags_bert = $(OPENMP)
 flags_text = $(OPENMP)
+flags_unit = $(OPENMP)
 # Files named *_avx2.c, *_avx512.c and *_avx512vnni.c hold kernels that are chosen at run time.
 flags_avx2 = -mavx2 -mfma -mf16c
 flags_avx512 = -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma

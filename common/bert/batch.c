@@ -69,8 +69,9 @@ void batch_add_rows(struct batch *b, const struct rows *rows, const uint64_t *wh
 
 void batch_end(struct batch *b)
 {
-    b->padded_rows = round_up(b->rows);
-    b->padded_tokens = round_up(b->tokens);
+    size_t multiple = b->row_multiple ? b->row_multiple : 1;
+    b->padded_rows = (b->rows + multiple - 1) / multiple * multiple;
+    b->padded_tokens = (b->tokens + multiple - 1) / multiple * multiple;
     reserve(b, b->padded_rows, b->padded_tokens);
     for (size_t t = b->tokens; t < b->padded_tokens; t++) {
         b->ids[t] = 0;

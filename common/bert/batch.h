@@ -1,7 +1,7 @@
 /* batch.h - some rows of a spool, or made from them, packed for the encoder: their tokens one after another, nothing padded between them.
  *
- * Only the end is filled up to a multiple of 16 tokens (and of 16 rows), because matrix kernels like that; the filling
- * has no influence on any result.
+ * Only the end may be filled up to a multiple of row_multiple tokens (and rows), where the matrix library likes that
+ * (nn.h); the filling has no influence on any result.
  */
 #ifndef BERT_BATCH_H
 #define BERT_BATCH_H
@@ -14,7 +14,8 @@
 
 struct batch {
     size_t rows, tokens;               /* the real ones */
-    size_t padded_rows, padded_tokens; /* multiples of 16 */
+    size_t row_multiple;               /* set by the owner; 0: 1 */
+    size_t padded_rows, padded_tokens; /* multiples of it */
     size_t longest;                    /* tokens of the longest row */
     int64_t *offsets;                  /* [rows + 1] */
     int32_t *ids;                      /* [padded_tokens] */

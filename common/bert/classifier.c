@@ -16,7 +16,7 @@ enum { TOKENS_AT_ONCE = 1024, ROWS_AT_ONCE = 512 };
 int classifier_open(struct classifier *c, const char *folder, long threads, long max_len, struct error *err)
 {
     *c = (struct classifier){0};
-    if (nn_cpu(&c->nn, threads, err) < 0 || vocabulary_load(&c->vocabulary, folder, err) < 0 ||
+    if (nn_cpu(&c->nn, &(struct nn_options){.threads = threads}, err) < 0 || vocabulary_load(&c->vocabulary, folder, err) < 0 ||
         model_map(&c->model, folder, err) < 0)
         goto fail;
     if ((long)c->vocabulary.n_tokens > c->model.config.vocab_size) {
@@ -33,6 +33,7 @@ int classifier_open(struct classifier *c, const char *folder, long threads, long
     c->scratch = encoder_scratch_new();
     rows_column(&c->rows, "ids", ST_I32, COLUMN_LIST, 1);
     rows_column(&c->rows, "types", ST_U8, COLUMN_TOKEN, 1);
+    c->batch.row_multiple = c->nn.row_multiple;
     activations_init(&c->activations, &c->model.config, false);
     c->probabilities = xmalloc_array(c->model.classes, sizeof *c->probabilities);
     return 0;
@@ -52,6 +53,7 @@ void classifier_close(struct classifier *c)
     batch_free(&c->batch);
     rows_free(&c->rows);
     model_free(&c->model);
+    nn_free(&c->nn);
     vocabulary_free(&c->vocabulary);
     free(c->which);
     free(c->probabilities);

@@ -8,11 +8,10 @@
 #include "bert/model_internal.h"
 
 /* Copies the first token of each row of x[P, hidden]; the rest of out[N, hidden] is zero. */
-static void gather_first(float *out, const float *x, const struct batch *b, size_t hidden)
+static void gather_first(const struct nn *nn, float *out, const float *x, const struct batch *b, size_t hidden)
 {
-    for (size_t i = 0; i < b->rows; i++)
-        memcpy(out + i * hidden, x + (size_t)b->offsets[i] * hidden, hidden * sizeof *out);
-    memset(out + b->rows * hidden, 0, (b->padded_rows - b->rows) * hidden * sizeof *out);
+    nn->gather_rows(nn, out, x, b->offsets, b->rows, hidden);
+    clear_tail(nn, out, b->rows, b->padded_rows, hidden);
 }
 
 /* q, k and v of all tokens; one product where the three weights lie side by side, as they do in a slab. */
@@ -38,7 +37,7 @@ static void project_all(const struct model *m, const struct nn *nn, size_t layer
 static void project_first(const struct model *m, const struct nn *nn, size_t layer, const struct layer_activations *l,
                           const struct batch *b, size_t hidden)
 {
-    gather_first(l->input_first, l->input, b, hidden);
+    gather_first(nn, l->input_first, l->input, b, hidden);
     nn->linear(nn, l->q, l->ldq, l->input_first, hidden, layer_weight(m, layer, QUERY_WEIGHT),
                layer_weight(m, layer, QUERY_BIAS), b->padded_rows, hidden, hidden);
     nn->linear(nn, l->k, l->ldkv, l->input, hidden, layer_weight(m, layer, KEY_WEIGHT),
@@ -63,7 +62,7 @@ static void forward_layer(const struct model *m, const struct nn *nn, size_t lay
     else
         project_all(m, nn, layer, l, b->padded_tokens, hidden);
     nn->attention(nn, l->context, hidden, l->probabilities, l->q, l->ldq, l->k, l->v, l->ldkv, &attention);
-    memset(l->context + real * hidden, 0, (queries - real) * hidden * sizeof(float));
+    clear_tail(nn, l->context, real, queries, hidden);
     nn->linear(nn, l->attention_sum, hidden, l->context, hidden, layer_weight(m, layer, ATTENTION_OUTPUT_WEIGHT), NULL,
                queries, hidden, hidden);
     nn->add_norm(nn, l->attention_output, l->attention_sum, l->attention_mean, l->attention_rstd, l->attention_sum,
@@ -91,7 +90,7 @@ static void forward_embeddings(const struct model *m, const struct nn *nn, struc
     struct nn_dropout drop = dropout_of_tokens(dropout, dropout ? dropout->hidden : 0, b);
     nn->embed(nn, a->embedding_sum, p[WORD_EMBEDDINGS].value, p[POSITION_EMBEDDINGS].value,
               p[TOKEN_TYPE_EMBEDDINGS].value, b->ids, b->token, b->types, b->tokens, hidden);
-    memset(a->embedding_sum + b->tokens * hidden, 0, (b->padded_tokens - b->tokens) * hidden * sizeof(float));
+    clear_tail(nn, a->embedding_sum, b->tokens, b->padded_tokens, hidden);
     nn->add_norm(nn, a->embedding_output, a->embedding_sum, a->embedding_mean, a->embedding_rstd, a->embedding_sum,
                  NULL, NULL, p[EMBEDDING_NORM_WEIGHT].value, p[EMBEDDING_NORM_BIAS].value,
                  (float)m->config.layer_norm_eps, NULL, 0, b->padded_tokens, hidden);
@@ -108,11 +107,10 @@ static void forward_head(const struct model *m, const struct nn *nn, struct acti
     if (!parameters_have_head(&m->parameters, POOLER_WEIGHT))
         return;
     if (a->all_tokens)
-        gather_first(a->first, a->tokens, b, hidden);
+        gather_first(nn, a->first, a->tokens, b, hidden);
     nn->linear(nn, a->pooled, hidden, a->first, hidden, head_weight(m, POOLER_WEIGHT), head_weight(m, POOLER_BIAS),
                b->padded_rows, hidden, hidden);
-    for (size_t i = 0; i < b->padded_rows * hidden; i++)
-        a->pooled[i] = tanhf(a->pooled[i]);
+    nn->tanh(nn, a->pooled, a->pooled, b->padded_rows * hidden);
     if (m->classes == 0)
         return;
     nn->dropout(nn, a->pooled_dropped, a->pooled, &drop, nn_site(0, NN_SITE_CLASSIFIER), b->padded_rows, hidden);
@@ -120,14 +118,21 @@ static void forward_head(const struct model *m, const struct nn *nn, struct acti
                head_weight(m, CLASSIFIER_BIAS), b->padded_rows, m->classes, hidden);
 }
 
+static void forward(void *argument)
+{
+    const struct pass *p = argument;
+    forward_embeddings(p->m, p->nn, p->a, p->b, p->dropout);
+    for (size_t layer = 0; layer < (size_t)p->m->config.num_hidden_layers; layer++)
+        forward_layer(p->m, p->nn, layer, p->a, p->b, p->dropout);
+    forward_head(p->m, p->nn, p->a, p->b, p->dropout);
+}
+
 void model_forward(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
                    const struct model_dropout *dropout)
 {
+    struct pass p = {.m = m, .nn = nn, .a = a, .b = b, .dropout = dropout};
     activations_layout(a, &m->config, m->classes, b);
-    forward_embeddings(m, nn, a, b, dropout);
-    for (size_t layer = 0; layer < (size_t)m->config.num_hidden_layers; layer++)
-        forward_layer(m, nn, layer, a, b, dropout);
-    forward_head(m, nn, a, b, dropout);
+    nn->parallel(nn, forward, &p);
 }
 
 int model_open(struct model *m, const char *folder, struct error *err)

@@ -6,6 +6,23 @@
 
 #include "bert/model.h"
 
+/* One pass over a batch, as every thread gets it. */
+struct pass {
+    const struct model *m;
+    const struct nn *nn;
+    struct activations *a;
+    const struct batch *b;
+    const struct model_dropout *dropout;
+    float *gradients;
+};
+
+/* x[real.., n] = 0 up to the filled-up number of rows. */
+static inline void clear_tail(const struct nn *nn, float *x, size_t real, size_t padded, size_t n)
+{
+    if (padded > real)
+        nn->zero(nn, x + real * n, (padded - real) * n);
+}
+
 static inline const float *layer_weight(const struct model *m, size_t layer, enum layer_parameter which)
 {
     return m->parameters.list[parameter_of_layer(layer, which)].value;

@@ -22,31 +22,56 @@ void optimiser_free(struct optimiser *o)
     *o = (struct optimiser){0};
 }
 
-void optimiser_clear(struct optimiser *o, const struct nn *nn)
+/* One call of optimiser_clear or optimiser_update, as every thread gets it. */
+struct work {
+    struct optimiser *o;
+    const struct nn *nn;
+    struct parameters *p;
+    double learning_rate, norm;
+};
+
+static void clear(void *argument)
 {
-    nn->zero(nn, o->gradients, o->size);
+    struct work *w = argument;
+    w->nn->zero(w->nn, w->o->gradients, w->o->size);
 }
 
-double optimiser_update(struct optimiser *o, const struct nn *nn, struct parameters *p, double learning_rate)
+void optimiser_clear(struct optimiser *o, const struct nn *nn)
 {
-    double norm = sqrt(nn->sum_of_squares(nn, o->gradients, o->size));
+    struct work w = {.o = o, .nn = nn};
+    nn->parallel(nn, clear, &w);
+}
+
+static void update(void *argument)
+{
+    struct work *w = argument;
+    struct optimiser *o = w->o;
+    double norm = sqrt(w->nn->sum_of_squares(w->nn, o->gradients, o->size));
     double factor = o->max_grad_norm > 0 ? o->max_grad_norm / (norm + 1e-6) : 1;
+#pragma omp master
+    w->norm = norm;
     if (!isfinite(norm))
-        return norm;
-    o->step++;
-    struct nn_adamw a = {.learning_rate = learning_rate,
+        return;
+    struct nn_adamw a = {.learning_rate = w->learning_rate,
                          .beta1 = o->beta1,
                          .beta2 = o->beta2,
                          .epsilon = o->epsilon,
                          .gradient_scale = factor < 1 ? factor : 1,
-                         .step = o->step};
-    for (size_t i = 0; i < p->n; i++) {
-        const struct parameter *q = &p->list[i];
+                         .step = o->step + 1};
+    for (size_t i = 0; i < w->p->n; i++) {
+        const struct parameter *q = &w->p->list[i];
         a.weight_decay = q->decay ? o->weight_decay : 0;
-        nn->adamw(nn, p->slab + q->offset, o->first + q->offset, o->second + q->offset, o->gradients + q->offset,
-                  q->size, &a);
+        w->nn->adamw(w->nn, w->p->slab + q->offset, o->first + q->offset, o->second + q->offset,
+                     o->gradients + q->offset, q->size, &a);
     }
-    return norm;
+}
+
+double optimiser_update(struct optimiser *o, const struct nn *nn, struct parameters *p, double learning_rate)
+{
+    struct work w = {.o = o, .nn = nn, .p = p, .learning_rate = learning_rate};
+    nn->parallel(nn, update, &w);
+    o->step += isfinite(w.norm);
+    return w.norm;
 }
 
 size_t optimiser_tensors(const struct optimiser *o, struct st_tensor out[OPTIMISER_TENSORS])

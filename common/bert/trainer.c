@@ -59,6 +59,7 @@ static void run_init(struct run *r)
     optimiser_init(&r->optimiser, &r->m->parameters);
     r->optimiser.weight_decay = o->weight_decay;
     r->optimiser.max_grad_norm = o->max_grad_norm;
+    r->batch.row_multiple = r->nn->row_multiple;
     activations_init(&r->training, c, true);
     activations_init(&r->inference, c, false);
     r->training.all_tokens = r->objectives->reads & OBJECTIVE_TOKENS;

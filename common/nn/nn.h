@@ -112,8 +112,9 @@ struct nn {
      * bias). */
     void (*bias_activation)(const struct nn *nn, enum activation f, float *h, float *derivative, const float *z,
                             const float *bias, size_t rows, size_t n);
-    /* x[n] *= y[n], elementwise. */
+    /* x[n] *= y[n], x[n] += y[n], elementwise. */
     void (*multiply)(const struct nn *nn, float *x, const float *y, size_t n);
+    void (*add)(const struct nn *nn, float *x, const float *y, size_t n);
     /* y = tanh(x), y may be x; dx = dy (1 - y^2), dx may be dy. [n] */
     void (*tanh)(const struct nn *nn, float *y, const float *x, size_t n);
     void (*tanh_backward)(const struct nn *nn, float *dx, const float *dy, const float *y, size_t n);

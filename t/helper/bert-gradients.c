@@ -66,7 +66,7 @@ int main(int argc, char **argv)
     diag_init("bert-gradients");
     if (argc != 4)
         die(STATUS_USAGE, "usage: bert-gradients MODEL STREAM OUT");
-    if (nn_cpu(&nn, 0, &err) < 0 || model_open(&m, argv[1], &err) < 0 || model_load(&m, NULL, 0, &fresh, &err) < 0)
+    if (nn_cpu(&nn, &(struct nn_options){.threads = 0}, &err) < 0 || model_open(&m, argv[1], &err) < 0 || model_load(&m, NULL, 0, &fresh, &err) < 0)
         die_error(&err);
     read_rows(&rows, argv[2]);
     const struct objective_setting setting = {.rows = &rows, .classes = m.classes, .config = &m.config};

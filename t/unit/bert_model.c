@@ -587,7 +587,7 @@ int main(void)
                    {"f16", true},        {"bf16", true},      {"sharded", true},      {"gelu_new", true},
                    {"relu", true},       {"no-pooler", false}};
     struct error err = {0};
-    if (nn_cpu(&nn, 1, &err) < 0)
+    if (nn_cpu(&nn, &(struct nn_options){.threads = 1}, &err) < 0)
         bail_out("nn_cpu", err.text);
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
         check_folder(folders[i].name, folders[i].has_classifier);

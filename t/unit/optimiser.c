@@ -99,7 +99,7 @@ static void test_optimiser(void)
 int main(void)
 {
     struct error err = {0};
-    if (nn_cpu(&nn, 1, &err) < 0) {
+    if (nn_cpu(&nn, &(struct nn_options){.threads = 1}, &err) < 0) {
         printf("Bail out! %s\n", err.text);
         return 1;
     }

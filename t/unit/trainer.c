@@ -614,7 +614,7 @@ static void test_full_device(void)
 int main(void)
 {
     struct error err = {0};
-    if (nn_cpu(&nn, 1, &err) < 0)
+    if (nn_cpu(&nn, &(struct nn_options){.threads = 1}, &err) < 0)
         bail_out("nn_cpu", err.text);
     diag_set_verbosity(-1); /* no epoch lines */
     trash = make_trash();

@@ -105,6 +105,13 @@ static void multiply(const struct nn *nn, float *x, const float *y, size_t n)
         nn->cpu->kernels->multiply(x + i, y + i, n - i < ELEMENTS ? n - i : ELEMENTS);
 }
 
+static void add(const struct nn *nn, float *x, const float *y, size_t n)
+{
+#pragma omp for
+    for (size_t i = 0; i < n; i += ELEMENTS)
+        nn->cpu->kernels->add_bias(x + i, y + i, n - i < ELEMENTS ? n - i : ELEMENTS);
+}
+
 /* Room for one dropout mask of n elements, which the kernel writes in whole blocks. */
 static float *mask_room(const struct nn *nn, size_t n)
 {
@@ -334,6 +341,7 @@ static const struct nn operators = {
     .linear_grad_weight = linear_grad_weight,
     .bias_activation = bias_activation,
     .multiply = multiply,
+    .add = add,
     .tanh = tanh_forward,
     .tanh_backward = tanh_backward,
     .gather_rows = gather_rows,
