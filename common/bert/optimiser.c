@@ -12,6 +12,9 @@ void optimiser_init(struct optimiser *o, const struct parameters *p)
     o->gradients = xaligned(p->slab_size * sizeof(float));
     o->first = xaligned(p->slab_size * sizeof(float));
     o->second = xaligned(p->slab_size * sizeof(float));
+    o->rates = xmalloc_array(p->n, sizeof *o->rates);
+    for (size_t i = 0; i < p->n; i++)
+        o->rates[i] = 1;
 }
 
 void optimiser_free(struct optimiser *o)
@@ -19,6 +22,7 @@ void optimiser_free(struct optimiser *o)
     free(o->gradients);
     free(o->first);
     free(o->second);
+    free(o->rates);
     *o = (struct optimiser){0};
 }
 
@@ -29,6 +33,9 @@ void optimiser_clear(struct optimiser *o, const struct nn *nn)
 
 double optimiser_update(struct optimiser *o, const struct nn *nn, struct parameters *p, double learning_rate)
 {
+    for (size_t i = 0; i < p->n; i++)
+        if (o->rates[i] == 0)
+            nn->zero(nn, o->gradients + p->list[i].offset, p->list[i].size);
     double norm = sqrt(nn->sum_of_squares(nn, o->gradients, o->size));
     double factor = o->max_grad_norm > 0 ? o->max_grad_norm / (norm + 1e-6) : 1;
     if (!isfinite(norm))
@@ -42,6 +49,9 @@ double optimiser_update(struct optimiser *o, const struct nn *nn, struct paramet
                          .step = o->step};
     for (size_t i = 0; i < p->n; i++) {
         const struct parameter *q = &p->list[i];
+        if (o->rates[i] == 0)
+            continue;
+        a.learning_rate = learning_rate * o->rates[i];
         a.weight_decay = q->decay ? o->weight_decay : 0;
         nn->adamw(nn, p->slab + q->offset, o->first + q->offset, o->second + q->offset, o->gradients + q->offset,
                   q->size, &a);
