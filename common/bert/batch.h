@@ -1,4 +1,5 @@
-/* batch.h - some rows of a spool, or made from them, packed for the encoder: their tokens one after another, nothing padded between them.
+/* batch.h - some rows of a spool, or made from them, packed for the encoder: their tokens one after another, nothing
+ * padded between them.
  *
  * Only the end is filled up to a multiple of 16 tokens (and of 16 rows), because matrix kernels like that; the filling
  * has no influence on any result.
