@@ -160,6 +160,7 @@ deps: ## install the packages that the build and the tests need (Debian, Ubuntu)
 	@contrib/deps
 
 include pipelines/experiment.mk
+include t/bench/bench.mk
 
 install: all $(COMPLETIONS) ## install to $(DESTDIR)$(PREFIX)
 	@BUILD='$(BUILD)' TOOLS='$(PRESENT_TOOLS)' contrib/install '$(DESTDIR)' '$(PREFIX)'
@@ -170,7 +171,7 @@ clean: ## remove everything built
 	rm -rf $(BUILD)
 
 help: ## this list
-	@sed -n 's/^\([a-z][a-z-]*\):.* ## \(.*\)/  \1|\2/p' Makefile pipelines/experiment.mk | column -t -s '|'
+	@sed -n 's/^\([a-z][a-z-]*\):.* ## \(.*\)/  \1|\2/p' Makefile pipelines/experiment.mk t/bench/bench.mk | column -t -s '|'
 	@echo; sed -n 's/^#   \(.*\)/  \1/p' Makefile
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

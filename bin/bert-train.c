@@ -10,7 +10,10 @@
 #include "base/cli.h"
 #include "base/diag.h"
 #include "base/io.h"
+#include "bert/objectives/label.h"
+#include "bert/parameter_groups.h"
 #include "bert/run_state.h"
+#include "bert/selection.h"
 #include "bert/train_session.h"
 
 /* ---- signals: the first ends the run after its step, the second at once ---- */
@@ -72,13 +75,22 @@ static void resume(struct session_options *o, const struct cli_option *table, st
 /* What is missing or does not go together. A run that is resumed has its rows. */
 static void check(const struct session_options *o, bool resumed)
 {
+    const struct train_options *t = &o->train;
     bool standard = !o->file || strcmp(o->file, "-") == 0;
+    struct error err = {0};
     if (!o->model == !o->init)
         cli_usage_error("give either -m MODEL or --init SIZE");
     if (o->init && !o->vocab)
         cli_usage_error("--init needs --vocab, the folder or vocab.txt that the rows were tokenised with");
     if (o->model && o->vocab)
         cli_usage_error("--vocab goes with --init; -m MODEL brings its own vocabulary");
+    if ((t->load_best || t->metric || t->patience > 0) && !o->validation)
+        cli_usage_error("--%s needs evaluations: --validation FILE", t->load_best      ? "load-best-model-at-end"
+                                                                     : t->patience > 0 ? "patience"
+                                                                                       : "metric-for-best-model");
+    if ((t->metric && selection_check(t->metric, &err) < 0) || class_weights_check(t->class_weights, &err) < 0 ||
+        parameter_groups_check(t->freeze, &err) < 0)
+        cli_usage_error("%s", err.text);
     if (resumed)
         return;
     if (o->validation && strcmp(o->validation, "-") == 0 && standard)
@@ -123,6 +135,14 @@ static void parse(struct session_options *o, int argc, char **argv, struct run_r
          .help = "with the term mlm: share of the tokens that are masked"},
         {'\0', "whole-word-masking", CLI_FLAG, &t->whole_word_masking,
          .help = "with the term mlm: mask all pieces of a word together"},
+        {'\0', "class-weights", CLI_STRING, &t->class_weights, "W0,W1,...",
+         .help = "how much each class counts in the term label, or balanced: all classes alike"},
+        {'\0', "label-smoothing", CLI_DOUBLE, &t->label_smoothing, "X", .min = 0, .max = 1 - 1e-9,
+         .help = "share of a gold label that is spread over all classes"},
+        {'\0', "layer-wise-lr-decay", CLI_DOUBLE, &t->layer_wise_lr_decay, "X", .min = 1e-9, .max = 1,
+         .help = "factor of the rate from each layer to the one below it"},
+        {'\0', "freeze", CLI_STRING, &t->freeze, "PARTS",
+         .help = "what is not trained: embeddings, layers, layers:N-M, encoder, pooler, with commas"},
         {'\0', "eval-steps", CLI_LONG, &t->eval_steps, "N", .min = 1, .max = 1e12, .no_default = true,
          .help = "evaluate every N steps instead of every epoch"},
         {'\0', "save-steps", CLI_LONG, &t->save_steps, "N", .min = 1, .max = 1e12, .no_default = true,
@@ -131,6 +151,12 @@ static void parse(struct session_options *o, int argc, char **argv, struct run_r
         {'\0', "keep-state", CLI_FLAG, &o->keep_state, .help = "leave the checkpoints in DIR.state at the end"},
         {'\0', "log-steps", CLI_LONG, &t->log_steps, "N", .min = 1, .max = 1e12, .no_default = true,
          .help = "record every Nth step in --metrics"},
+        {'\0', "metric-for-best-model", CLI_STRING, &t->metric, "NAME", .no_default = true,
+         .help = "how the best evaluation is told: loss, accuracy, macro_f1, mcc, brier or ece (default: loss)"},
+        {'\0', "load-best-model-at-end", CLI_FLAG, &t->load_best,
+         .help = "end with the weights of the best evaluation"},
+        {'\0', "patience", CLI_LONG, &t->patience, "N", .min = 1, .max = 1e6, .no_default = true,
+         .help = "stop after N evaluations without a better one"},
         {'\0', "resume", CLI_FLAG, &o->resume, .help = "go on with the run of DIR that was interrupted"},
         {'\0', "metrics", CLI_FILE, &o->metrics, "FILE", .help = "write records of the run as NDJSON"},
         {'\0', "seed", CLI_UINT64, &t->seed, "N", .help = "of initialisation, shuffling and dropout"},
@@ -153,6 +179,8 @@ static void parse(struct session_options *o, int argc, char **argv, struct run_r
         cli_usage_error("where the model goes is missing: -o DIR");
     if (o->resume)
         resume(o, table, record);
+    if (!t->metric && (t->load_best || t->patience > 0))
+        t->metric = "loss";
     struct buf kept = {0};
     run_record_options(&kept, table);
     o->options = kept.data;
@@ -169,7 +197,13 @@ static void report(const struct session *s)
                  output);
         return;
     }
-    inform(0, "wrote %s: %llu steps, %.1f rows/s", output, (unsigned long long)r->steps, r->rows_per_second);
+    struct buf best = {0};
+    if (r->has_best)
+        buf_addf(&best, "; %s step %llu: %s %.6g", s->o->train.load_best ? "kept the best," : "the best was",
+                 (unsigned long long)r->best_step, s->o->train.metric, r->best_value);
+    inform(0, "wrote %s: %llu steps, %.1f rows/s%s", output, (unsigned long long)r->steps, r->rows_per_second,
+           best.data ? best.data : "");
+    buf_free(&best);
 }
 
 int main(int argc, char **argv)
@@ -185,6 +219,7 @@ int main(int argc, char **argv)
                                           .shuffle = true,
                                           .seed = 42,
                                           .keep = 1,
+                                          .layer_wise_lr_decay = 1,
                                           .mlm_probability = 0.15,
                                           .objective = "label"}};
     struct session s = {0};

@@ -192,12 +192,14 @@ names() {
     sed -n "/\"event\":\"$1\"/{s/\"argv\":\[[^]]*\]/\"argv\":0/; s/\"[a-z0-9_]*\":\"[^\"]*\"/&/; p;}" metrics.ndjson | sed -n 1p |
         grep -o '"[a-z0-9_]*":' | tr -d '":' | tr '\n' ' '
 }
-is "$(names start)" "event version argv device library kernels threads seed objective rows validation_rows classes \
-batch_size gradient_accumulation_steps learning_rate weight_decay warmup_steps steps " "members of start"
+is "$(names start)" "event version argv device library kernels precision threads seed model \
+weights_sha256 parameters_trained classes rows train_sha256 validation_rows validation_sha256 objective label_smoothing \
+hidden_dropout attention_dropout classifier_dropout shuffle batch_size gradient_accumulation_steps optimizer adam_beta1 \
+adam_beta2 adam_epsilon weight_decay max_grad_norm learning_rate lr_scheduler_type layer_wise_lr_decay warmup_steps steps " "members of start"
 is "$(names step)" "event step epoch loss learning_rate grad_norm " "members of step"
 is "$(names eval)" "event step epoch loss accuracy macro_f1 mcc brier ece rows " "members of eval"
 is "$(names end)" "event step loss validation_loss accuracy seconds rows_per_second " "members of end"
-like "$(sed -n 1p metrics.ndjson)" '"argv":\["bert-train","-m",.*"--warmup-steps","2",.*"rows":16,"validation_rows":6,"classes":2,"batch_size":8,.*"warmup_steps":2,"steps":6}$' \
+like "$(sed -n 1p metrics.ndjson)" '"argv":\["bert-train","-m",.*"--warmup-steps","2",.*"classes":2,"rows":16,"train_sha256":"[0-9a-f]{64}","validation_rows":6,"validation_sha256":"[0-9a-f]{64}",.*"batch_size":8,.*"warmup_steps":2,"steps":6}$' \
     "what they say"
 like "$(sed -n 5p metrics.ndjson)" '^\{"event":"step","step":3,"epoch":1.5,' "a step's epoch is a fraction"
 loss=$(sed -n 's/.*"event":"eval","step":2,.*"loss":\([0-9]*\.[0-9]*\).*/\1/p' metrics.ndjson)

@@ -80,7 +80,8 @@ static void backward_projections(const struct model *m, const struct nn *nn, siz
                           ld, hidden, true);
 }
 
-/* A last layer of first tokens: a->d_first is the gradient of the first tokens' residual branch; sets a->d_output of all tokens. */
+/* A last layer of first tokens: a->d_first is the gradient of the first tokens' residual branch; sets a->d_output of
+ * all tokens. */
 static void backward_projections_first(const struct model *m, const struct nn *nn, size_t layer, struct activations *a,
                                        const struct batch *b, const struct nn_attention *attention, float *gradients)
 {

@@ -1,4 +1,5 @@
-/* batch.h - some rows of a spool, or made from them, packed for the encoder: their tokens one after another, nothing padded between them.
+/* batch.h - some rows of a spool, or made from them, packed for the encoder: their tokens one after another, nothing
+ * padded between them.
  *
  * Only the end may be filled up to a multiple of row_multiple tokens (and rows), where the matrix library likes that
  * (nn.h); the filling has no influence on any result.

@@ -2,8 +2,8 @@
  *
  * Read: model.safetensors, or its shards through model.safetensors.index.json; names with and without `bert.`;
  * LayerNorm.gamma/beta as weight/bias; F32 (mapped), F16 and BF16 (converted). Tensors that the model does not have
- * (cls.seq_relationship.*, position_ids, for a classifier cls.predictions.*) are ignored. auxiliary.safetensors, where it
- * is there, holds the heads of objectives that are no part of the model.
+ * (cls.seq_relationship.*, position_ids, for a classifier cls.predictions.*) are ignored. auxiliary.safetensors, where
+ * it is there, holds the heads of objectives that are no part of the model.
  */
 #ifndef BERT_CHECKPOINT_H
 #define BERT_CHECKPOINT_H
@@ -21,7 +21,7 @@ struct checkpoint {
     char **paths;           /* of the files, for messages */
     struct st_frame *files; /* mapped; stay mapped while parameters point into them */
     size_t n_files;
-    size_t auxiliary; /* which of the files is auxiliary.safetensors; SIZE_MAX: there is none */
+    size_t auxiliary;  /* which of the files is auxiliary.safetensors; SIZE_MAX: there is none */
     float **converted; /* copies of F16 and BF16 tensors when mapped use needs them */
     size_t n_converted;
     bool has_pooler, has_classifier;

@@ -2,9 +2,9 @@
  *
  * The network is that of Devlin et al. 2019 as Hugging Face's BertForSequenceClassification computes it: embeddings,
  * LayerNorm after each residual sum, pooler (tanh of a dense layer over the first token), classifier. Pooler and
- * classifier may be absent. It knows nothing of losses: those are objectives, which read logits, sentence vectors or the
- * last layer's token states and add to their gradients; what objectives have of heads of their own is in the table of
- * parameters, but computed by them.
+ * classifier may be absent. It knows nothing of losses: those are objectives, which read logits, sentence vectors or
+ * the last layer's token states and add to their gradients; what objectives have of heads of their own is in the table
+ * of parameters, but computed by them.
  */
 #ifndef BERT_MODEL_H
 #define BERT_MODEL_H
@@ -24,7 +24,7 @@ struct model {
     struct bert_config config;
     struct parameters parameters;
     struct checkpoint checkpoint; /* open while parameters are mapped */
-    size_t classes; /* 0: no classifier */
+    size_t classes;               /* 0: no classifier */
 };
 
 /* Dropout of one pass; probabilities 0 or seed unused for inference. */
@@ -55,8 +55,8 @@ void model_forward(const struct model *m, const struct nn *nn, struct activation
                    const struct model_dropout *dropout);
 /* After a forward pass for training: sets a->d_logits, a->d_pooled and a->d_tokens, what there is of them, to 0. */
 void model_clear_gradients(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b);
-/* gradients (a slab like the parameters') += from a->d_logits, a->d_pooled and a->d_tokens, which are used up; a is what
- * the forward pass left, with training set, and the same dropout. */
+/* gradients (a slab like the parameters') += from a->d_logits, a->d_pooled and a->d_tokens, which are used up; a is
+ * what the forward pass left, with training set, and the same dropout. */
 void model_backward(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
                     const struct model_dropout *dropout, float *gradients);
 

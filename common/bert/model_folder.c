@@ -135,11 +135,12 @@ static int write_weights(const char *folder, const char *name, const struct para
             continue;
         if (!parameter->value)
             result = error_set(err, STATUS_FAILURE, "%s: %s has no value", path, parameter->name);
-        tensors[n++] = (struct st_tensor){.name = parameter->name,
-                                          .dtype = ST_F32,
-                                          .rank = parameter->decay ? 2 : 1, /* a matrix, or a bias or LayerNorm's weight */
-                                          .shape = {parameter->rows, parameter->cols},
-                                          .data = parameter->value};
+        tensors[n++] =
+            (struct st_tensor){.name = parameter->name,
+                               .dtype = ST_F32,
+                               .rank = parameter->decay ? 2 : 1, /* a matrix, or a bias or LayerNorm's weight */
+                               .shape = {parameter->rows, parameter->cols},
+                               .data = parameter->value};
     }
     if (result == 0 && n > 0 && (result = output_open(&out, path, false, err)) == 0) {
         st_write(&out, tensors, n, metadata, sizeof metadata / sizeof *metadata);

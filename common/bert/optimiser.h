@@ -14,6 +14,7 @@ struct optimiser {
         *second; /* slabs like the parameters': gradient, moving averages of it and of its square */
     size_t size;
     uint64_t step; /* updates done */
+    double *rates; /* [number of parameters] factor of the learning rate; 0: frozen. All 1 at first */
 };
 
 void optimiser_init(struct optimiser *o, const struct parameters *p);
@@ -22,7 +23,8 @@ void optimiser_free(struct optimiser *o);
 void optimiser_clear(struct optimiser *o, const struct nn *nn);
 /* One update of the parameters. Returns the gradients' norm before clipping: sqrt of the sum of squares over all
  * parameters; the factor is max_grad_norm / (norm + 1e-6) where that is below 1, as torch.nn.utils.clip_grad_norm_.
- * A norm that is not finite changes nothing. */
+ * A norm that is not finite changes nothing. A frozen parameter is not updated, and its gradient (which becomes 0) is
+ * no part of the norm. */
 double optimiser_update(struct optimiser *o, const struct nn *nn, struct parameters *p, double learning_rate);
 
 /* What a checkpoint has to keep of it beside `step`: names, types, one dimension, where the values lie (in the

@@ -90,7 +90,7 @@ static void add(struct parameters *p, const char *name, size_t rows, size_t cols
     snprintf(new->name, sizeof new->name, "%s", name);
     new->rows = rows;
     new->cols = cols;
-    new->size = rows * cols;
+    new->size = rows *cols;
     new->decay = !ends_with(name, ".bias") && !ends_with(name, ".LayerNorm.weight");
     if (!joined)
         p->slab_size = (p->slab_size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
@@ -145,7 +145,8 @@ void model_heads_add(struct model_heads *heads, const char *name, size_t rows, s
     for (size_t i = 0; i < heads->n_of_objectives; i++)
         if (strcmp(heads->of_objectives[i].name, name) == 0)
             return;
-    heads->of_objectives = xrealloc_array(heads->of_objectives, heads->n_of_objectives + 1, sizeof *heads->of_objectives);
+    heads->of_objectives =
+        xrealloc_array(heads->of_objectives, heads->n_of_objectives + 1, sizeof *heads->of_objectives);
     struct head_parameter *new = &heads->of_objectives[heads->n_of_objectives++];
     *new = (struct head_parameter){.rows = rows, .cols = cols};
     snprintf(new->name, sizeof new->name, "%s", name);

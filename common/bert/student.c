@@ -41,7 +41,9 @@ int student_make(struct model *m, struct objectives *objectives, const char *ini
                                               .tokens = &tokens->table,
                                               .seed = o->seed,
                                               .mlm_probability = o->mlm_probability,
-                                              .whole_word_masking = o->whole_word_masking};
+                                              .whole_word_masking = o->whole_word_masking,
+                                              .class_weights = o->class_weights,
+                                              .label_smoothing = o->label_smoothing};
     if (model_check_rows(m, train, err) < 0 || objectives_prepare(objectives, &setting, err) < 0)
         return error_prefix(err, "%s", rows_name);
     objectives_heads(objectives, &m->config, classes, &heads);

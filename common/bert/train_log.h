@@ -7,10 +7,18 @@
 #include "bert/evaluate.h"
 #include "bert/trainer.h"
 
+/* What follows from the options, the rows and the model. */
+struct train_plan {
+    uint64_t steps, warmup_steps;
+    size_t parameters_trained;
+    const struct model_dropout *dropout;
+    const double *class_weights; /* [classes]; NULL: none */
+};
+
 /* Each writes one record where metrics are wanted; a failure stays in the output's error. */
 void train_log_start(const struct train_reports *r, const struct model *m, const struct nn *nn,
-                     const struct train_data *data, const struct train_options *o, uint64_t steps,
-                     uint64_t warmup_steps);
+                     const struct train_data *data, const struct train_options *o, const struct optimiser *optimiser,
+                     const struct train_plan *plan);
 /* loss: mean over the step's rows; rate: the one that this step used; norm: before clipping. */
 void train_log_step(const struct train_reports *r, uint64_t step, double epoch, double loss, double rate, double norm);
 void train_log_evaluation(const struct train_reports *r, uint64_t step, double epoch, const struct evaluation *e);

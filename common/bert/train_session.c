@@ -83,12 +83,29 @@ static int check_state(const struct session *s, struct error *err)
     return 0;
 }
 
+static int check_label_options(const struct session *s, struct error *err)
+{
+    const struct train_options *t = &s->o->train;
+    for (size_t i = 0; i < s->objectives.n; i++)
+        if (s->objectives.terms[i].kind == &objective_label)
+            return 0;
+    if (!t->class_weights && t->label_smoothing == 0)
+        return 0;
+    return error_set(err, STATUS_USAGE, "--%s works on the objective term 'label', which --objective %s does not have",
+                     t->class_weights ? "class-weights" : "label-smoothing", t->objective);
+}
+
 /* What can be refused without reading the input. */
 static int open_model_and_vocabulary(struct session *s, struct error *err)
 {
     const struct session_options *o = s->o;
     if (model_folder_check(o->output, o->force || s->recorded, err) < 0 || check_state(s, err) < 0 ||
+<<<<<<< HEAD
         nn_cpu(&s->nn, &(struct nn_options){.threads = o->threads}, err) < 0 || objectives_parse(&s->objectives, o->train.objective, err) < 0)
+=======
+        nn_cpu(&s->nn, o->threads, err) < 0 || objectives_parse(&s->objectives, o->train.objective, err) < 0 ||
+        check_label_options(s, err) < 0)
+>>>>>>> main
         return -1;
     if (s->recorded && run_record_check(&s->record, s->state, &s->nn, err) < 0)
         return -1;
@@ -195,6 +212,27 @@ static int digest_weights(struct session *s, struct error *err)
     return 0;
 }
 
+/* wp-tokenize counts what it cuts but does not pass it on; a row that is exactly as long as it may be was cut, or very
+ * nearly. */
+static void warn_of_rows(const struct session *s)
+{
+    const int64_t *offsets = column_offsets(rows_find(&s->train, "ids"));
+    long positions = s->model.config.max_position_embeddings, max_len = s->head.max_len;
+    size_t n = 0;
+    for (size_t i = 0; i < s->train.n; i++)
+        n += offsets[i + 1] - offsets[i] >= max_len;
+    if (n > 0 && !s->has_checkpoint)
+        warn("%s: %zu of %zu rows are as long as wp-tokenize's --max-len %ld allows, so most of them were cut; %s",
+             s->train_name, n, s->train.n, max_len,
+             max_len < positions ? "tokenise with a larger --max-len" : "split long texts into several rows");
+    for (size_t i = 0; i < s->objectives.n; i++)
+        if (s->objectives.terms[i].kind != &objective_soft)
+            return;
+    if (s->o->init && !s->has_checkpoint)
+        warn("a random encoder learns from the teacher's answers alone; start from a pretrained -m MODEL, or add the "
+             "gold labels (--objective label=0.7,soft=0.3)");
+}
+
 static int make_model(struct session *s, struct error *err)
 {
     const struct session_options *o = s->o;
@@ -207,6 +245,7 @@ static int make_model(struct session *s, struct error *err)
         return error_prefix(err, "%s", s->validation_name);
     if (s->model.classes && take_labels(s, fresh, err) < 0)
         return -1;
+    warn_of_rows(s);
     return digest_weights(s, err);
 }
 
@@ -334,7 +373,13 @@ static int train(struct session *s, bool (*stop)(void), struct error *err)
 {
     const struct session_options *o = s->o;
     struct train_data data = {&s->train, o->validation ? &s->validation : NULL};
-    struct train_reports reports = {o->metrics ? &s->metrics : NULL, s->record.argc, s->record.argv};
+    struct train_reports reports = {.metrics = o->metrics ? &s->metrics : NULL,
+                                    .argc = s->record.argc,
+                                    .argv = s->record.argv,
+                                    .model = o->model ? o->model : o->init,
+                                    .weights_sha256 = s->record.weights_sha256,
+                                    .train_sha256 = s->record.train_sha256,
+                                    .validation_sha256 = s->record.validation_sha256};
     struct train_checkpoints checkpoints = {.context = s,
                                             .save = save_checkpoint,
                                             .load_weights = load_weights,

@@ -10,7 +10,9 @@
 #include "base/progress.h"
 #include "base/rng.h"
 #include "bert/evaluate.h"
+#include "bert/objectives/label.h"
 #include "bert/optimiser.h"
+#include "bert/parameter_groups.h"
 #include "bert/schedule.h"
 #include "bert/selection.h"
 #include "bert/train_log.h"
@@ -37,6 +39,7 @@ struct run {
     uint64_t *order; /* the epoch's permutation of the rows */
     uint64_t steps, steps_per_epoch, warmup_steps;
     struct train_state s;
+    size_t trained;    /* parameters that are not frozen */
     uint64_t saved_at; /* steps done at the last checkpoint, plus 1 */
     double started;    /* on the monotonic clock, as if the run had never been interrupted */
     struct progress progress;
@@ -230,6 +233,33 @@ static int evaluate_now(struct run *r, struct error *err)
 
 /* ---- epochs ---- */
 
+/* What a classifier that guesses has as its loss: ln(classes), for the gold label as for a teacher's probability. */
+static double loss_of_guessing(const struct run *r)
+{
+    double weight = 0;
+    for (size_t i = 0; i < r->objectives->n; i++) {
+        const struct objective *term = &r->objectives->terms[i];
+        if (term->kind != &objective_label && term->kind != &objective_soft)
+            return 0;
+        weight += term->weight;
+    }
+    return weight * log((double)r->m->classes);
+}
+
+/* Short epochs are not judged before the end. */
+static void warn_of_guessing(struct run *r)
+{
+    enum { ENOUGH_STEPS = 100 };
+    double guessing = loss_of_guessing(r);
+    bool judged = r->s.step >= ENOUGH_STEPS || r->s.step >= r->steps;
+    if (!judged || r->s.train_loss < 0.97 * guessing || r->s.warned & WARNED_AT_CHANCE || guessing == 0)
+        return;
+    r->s.warned |= WARNED_AT_CHANCE;
+    warn("after epoch %llu the training loss is %.4f, no better than guessing (%.4f): nothing was learnt; check that "
+         "labels belong to their sentences, or try more epochs, another --learning-rate or a pretrained -m MODEL",
+         (unsigned long long)r->s.epoch, r->s.train_loss, guessing);
+}
+
 static int end_epoch(struct run *r, bool whole, struct error *err)
 {
     struct train_state *s = &r->s;
@@ -243,6 +273,7 @@ static int end_epoch(struct run *r, bool whole, struct error *err)
     if (whole) {
         s->epoch++;
         train_log_epoch(s);
+        warn_of_guessing(r);
     }
     if (r->o->save_steps == 0)
         save_now(r);
@@ -283,6 +314,29 @@ static int run_epochs(struct run *r, struct error *err)
         if (run_epoch(r, err) < 0)
             return -1;
     return asked_to_stop(r) ? 0 : evaluate_now(r, err);
+}
+
+static int set_rates(struct run *r, struct error *err)
+{
+    size_t all = 0;
+    const struct parameters *p = &r->m->parameters;
+    if (parameter_groups_rates(p, r->o->freeze, r->o->layer_wise_lr_decay, r->optimiser.rates, &r->trained, err) < 0)
+        return -1;
+    for (size_t i = 0; i < p->n; i++)
+        all += p->list[i].size;
+    if (r->o->freeze)
+        inform(0, "%zu of %zu parameters are trained", r->trained, all);
+    return 0;
+}
+
+static void log_start(const struct run *r)
+{
+    const struct train_plan plan = {.steps = r->steps,
+                                    .warmup_steps = r->warmup_steps,
+                                    .parameters_trained = r->trained,
+                                    .dropout = &r->dropout,
+                                    .class_weights = class_weights_of(r->objectives)};
+    train_log_start(r->reports, r->m, r->nn, r->data, r->o, &r->optimiser, &plan);
 }
 
 static int take_up(struct run *r, struct error *err)
@@ -341,10 +395,10 @@ int trainer_run(struct model *m, const struct nn *nn, struct objectives *objecti
     if (data->train->n == 0)
         return error_set(err, STATUS_FAILURE, "there are no rows to train on");
     run_init(&r);
-    if (take_up(&r, err) < 0)
+    if (set_rates(&r, err) < 0 || take_up(&r, err) < 0)
         goto done;
     if (!r.checkpoints->from)
-        train_log_start(reports, m, nn, data, o, r.steps, r.warmup_steps);
+        log_start(&r);
     if (check_metrics(&r, err) < 0)
         goto done;
     r.started = monotonic_seconds() - r.s.seconds;

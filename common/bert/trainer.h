@@ -29,10 +29,12 @@ struct train_options {
     long keep;                              /* newest checkpoints that stay */
     double mlm_probability;                 /* of the term mlm: masking.h */
     bool whole_word_masking;
-    const char *objective; /* the spec, for the records */
-    const char *metric;    /* that tells the best evaluation (selection.h); NULL: none */
-    long patience;         /* evaluations without improvement that end the run; 0: any number */
-    bool load_best;        /* end with the weights of the best evaluation */
+    const char *objective;                       /* the spec, for the records */
+    const char *metric;                          /* that tells the best evaluation (selection.h); NULL: none */
+    long patience;                               /* evaluations without improvement that end the run; 0: any number */
+    const char *class_weights, *freeze;          /* label.h, parameter_groups.h; NULL: none */
+    double label_smoothing, layer_wise_lr_decay; /* 0, 1: none */
+    bool load_best;                              /* end with the weights of the best evaluation */
 };
 
 struct train_data {
@@ -57,8 +59,11 @@ struct train_result {
 /* Where a run tells how it goes. metrics NULL: no records. */
 struct train_reports {
     struct output *metrics; /* NDJSON, see bert-train(1) */
+    /* for the first record; what is NULL is left out */
     int argc;
-    char **argv; /* for the first record */
+    char **argv;
+    const char *model, *weights_sha256; /* what the run starts from: a MODEL, or the size of random weights */
+    const char *train_sha256, *validation_sha256;
 };
 
 /* How a run is interrupted and goes on later. All of it may be NULL. */

@@ -82,6 +82,7 @@ static const struct train_options plain = {.epochs = 2,
                                            .shuffle = true,
                                            .seed = 42,
                                            .keep = 1,
+                                           .layer_wise_lr_decay = 1,
                                            .objective = "label=0.7,soft=0.3"};
 
 /* What a run leaves. */
@@ -102,7 +103,7 @@ static void train(struct trained *t, const struct rows *rows, const struct rows 
     struct train_data data = {rows, validation};
     char *argv[] = {(char *)(uintptr_t) "bert-train", (char *)(uintptr_t) "-o",
                     (char *)(uintptr_t) "a \"quoted\" name"};
-    struct train_reports reports = {metrics, 3, argv};
+    struct train_reports reports = {.metrics = metrics, .argc = 3, .argv = argv};
     *t = (struct trained){0};
     tiny_config(&config, dropout);
     model_random(&m, &config, &(struct model_heads){.classes = 2}, 1);
@@ -508,9 +509,10 @@ static void test_order(void)
 
 static void check_start(const struct record *r)
 {
-    members(r,
-            "event version argv device library kernels threads seed objective rows validation_rows classes batch_size "
-            "gradient_accumulation_steps learning_rate weight_decay warmup_steps steps");
+    members(r, "event version argv device library kernels precision threads seed parameters_trained classes rows "
+               "validation_rows objective label_smoothing hidden_dropout attention_dropout classifier_dropout shuffle "
+               "batch_size gradient_accumulation_steps optimizer adam_beta1 adam_beta2 adam_epsilon weight_decay "
+               "max_grad_norm learning_rate lr_scheduler_type layer_wise_lr_decay warmup_steps steps");
     const struct json_node *argv = json_member(&r->doc, json_root(&r->doc), "argv");
     ok(argv->count == 3 &&
            json_is(json_next(&r->doc, json_next(&r->doc, json_first(&r->doc, argv))), "a \"quoted\" name"),

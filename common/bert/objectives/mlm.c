@@ -2,8 +2,8 @@
  *
  *     l = - log p(token | the row with some of its tokens masked)     for each masked token
  *
- * It makes a row of its own from each row, masked as masking.h says, and reads it with the head of mlm_head.h. Its items
- * are the masked tokens, so that a step's loss is their mean. Labels are not needed.
+ * It makes a row of its own from each row, masked as masking.h says, and reads it with the head of mlm_head.h. Its
+ * items are the masked tokens, so that a step's loss is their mean. Labels are not needed.
  */
 #include <stdlib.h>
 

@@ -103,13 +103,13 @@ struct head_weights {
 static struct head_weights weights_of(const struct model *m)
 {
     const struct parameters *p = &m->parameters;
-    return (struct head_weights){&p->list[WORD_EMBEDDINGS],         parameters_find(p, decoder_bias),
+    return (struct head_weights){&p->list[WORD_EMBEDDINGS],        parameters_find(p, decoder_bias),
                                  parameters_find(p, dense_weight), parameters_find(p, dense_bias),
                                  parameters_find(p, norm_weight),  parameters_find(p, norm_bias)};
 }
 
-/* The slice's logits, losses and, unless gradients is NULL, what its way back gives: h->d of the slice, the gradients of
- * the word embeddings and of the bias. */
+/* The slice's logits, losses and, unless gradients is NULL, what its way back gives: h->d of the slice, the gradients
+ * of the word embeddings and of the bias. */
 static double decode(struct mlm_head *h, const struct nn *nn, const struct head_weights *w, size_t begin, size_t n,
                      size_t real, const int32_t *labels, double scale, float *gradients, size_t *right)
 {
@@ -119,7 +119,8 @@ static double decode(struct mlm_head *h, const struct nn *nn, const struct head_
     nn->linear(nn, h->logits, vocabulary, y, hidden, w->words->value, w->bias->value, n, vocabulary, hidden);
 #pragma omp parallel for num_threads(nn->threads) schedule(static)
     for (size_t i = 0; i < real; i++)
-        h->loss[i] = softmax_row(h->logits + i * vocabulary, vocabulary, (size_t)labels[begin + i], scale, &h->right[i]);
+        h->loss[i] =
+            softmax_row(h->logits + i * vocabulary, vocabulary, (size_t)labels[begin + i], scale, &h->right[i]);
     for (size_t i = 0; i < real; i++) {
         loss += h->loss[i];
         *right += h->right[i];
@@ -146,7 +147,8 @@ static void transform(struct mlm_head *h, const struct objective_pass *p, const 
 }
 
 /* From h->d, the gradient of what the decoder reads, to that of the states, which it becomes. */
-static void transform_backward(struct mlm_head *h, const struct objective_pass *p, const struct head_weights *w, size_t n)
+static void transform_backward(struct mlm_head *h, const struct objective_pass *p, const struct head_weights *w,
+                               size_t n)
 {
     const struct nn *nn = p->nn;
     size_t hidden = w->words->cols;

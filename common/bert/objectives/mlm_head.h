@@ -3,9 +3,9 @@
  *     y = LayerNorm(f(x W^T + b)),   logits = y E^T + c,   l = - log softmax(logits)_label
  *
  * W [hidden, hidden] and b are cls.predictions.transform.dense, the LayerNorm is cls.predictions.transform.LayerNorm,
- * c [vocabulary] is cls.predictions.bias, f the encoder's activation; E is the table of word embeddings, which is trained
- * through both of its uses (Devlin et al. 2019; tied as in Press & Wolf 2017). Only the tokens that have a label are
- * computed, a slice of them at a time, so that memory stays small for any vocabulary.
+ * c [vocabulary] is cls.predictions.bias, f the encoder's activation; E is the table of word embeddings, which is
+ * trained through both of its uses (Devlin et al. 2019; tied as in Press & Wolf 2017). Only the tokens that have a
+ * label are computed, a slice of them at a time, so that memory stays small for any vocabulary.
  */
 #ifndef BERT_OBJECTIVES_MLM_HEAD_H
 #define BERT_OBJECTIVES_MLM_HEAD_H

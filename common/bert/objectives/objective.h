@@ -54,12 +54,14 @@ struct objective_setting {
     uint64_t seed;
     double mlm_probability;
     bool whole_word_masking;
+    const char *class_weights; /* of the term label, as label.h has them; NULL: none */
+    double label_smoothing;
 };
 
 /* One batch as a term sees it. Gradients are added to; they are NULL where the loss alone is wanted. */
 struct objective_pass {
-    struct objective_rows part; /* what the batch was made from; where a term reads the rows as they are, they come first
-                                   in the batch */
+    struct objective_rows part; /* what the batch was made from; where a term reads the rows as they are, they come
+                                   first in the batch */
     size_t first_row, n_rows;   /* the rows in the batch that this term made */
     const struct batch *batch;
     const struct model *model;
@@ -85,7 +87,7 @@ struct objective_kind {
     const char *name;
     unsigned reads;
     uint8_t stream;           /* 1..127, its own: keeps the random numbers of its rows apart from those of others */
-    bool dense_word_gradient; /* every row of the word embeddings has a gradient, not only those of the batch's tokens */
+    bool dense_word_gradient; /* of every row of the word embeddings, not only those of the batch's tokens */
     bool evaluates;           /* it can be computed for rows other than those it was prepared with */
     /* Looks at all training rows once (calibration, vocabularies); sets o->state. No usable row is STATUS_FAILURE. */
     int (*prepare)(struct objective *o, const struct objective_setting *setting, struct error *err);
