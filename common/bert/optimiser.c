@@ -42,7 +42,6 @@ static void clear(void *argument)
 
 void optimiser_clear(struct optimiser *o, const struct nn *nn)
 {
-<<<<<<< HEAD
     struct work w = {.o = o, .nn = nn};
     nn->parallel(nn, clear, &w);
 }
@@ -51,13 +50,10 @@ static void update(void *argument)
 {
     struct work *w = argument;
     struct optimiser *o = w->o;
-    double norm = sqrt(w->nn->sum_of_squares(w->nn, o->gradients, o->size));
-=======
-    for (size_t i = 0; i < p->n; i++)
+    for (size_t i = 0; i < w->p->n; i++)
         if (o->rates[i] == 0)
-            nn->zero(nn, o->gradients + p->list[i].offset, p->list[i].size);
-    double norm = sqrt(nn->sum_of_squares(nn, o->gradients, o->size));
->>>>>>> main
+            w->nn->zero(w->nn, o->gradients + w->p->list[i].offset, w->p->list[i].size);
+    double norm = sqrt(w->nn->sum_of_squares(w->nn, o->gradients, o->size));
     double factor = o->max_grad_norm > 0 ? o->max_grad_norm / (norm + 1e-6) : 1;
 #pragma omp master
     w->norm = norm;
@@ -68,18 +64,12 @@ static void update(void *argument)
                          .beta2 = o->beta2,
                          .epsilon = o->epsilon,
                          .gradient_scale = factor < 1 ? factor : 1,
-<<<<<<< HEAD
                          .step = o->step + 1};
     for (size_t i = 0; i < w->p->n; i++) {
         const struct parameter *q = &w->p->list[i];
-=======
-                         .step = o->step};
-    for (size_t i = 0; i < p->n; i++) {
-        const struct parameter *q = &p->list[i];
         if (o->rates[i] == 0)
             continue;
-        a.learning_rate = learning_rate * o->rates[i];
->>>>>>> main
+        a.learning_rate = w->learning_rate * o->rates[i];
         a.weight_decay = q->decay ? o->weight_decay : 0;
         w->nn->adamw(w->nn, w->p->slab + q->offset, o->first + q->offset, o->second + q->offset,
                      o->gradients + q->offset, q->size, &a);

@@ -100,12 +100,8 @@ static int open_model_and_vocabulary(struct session *s, struct error *err)
 {
     const struct session_options *o = s->o;
     if (model_folder_check(o->output, o->force || s->recorded, err) < 0 || check_state(s, err) < 0 ||
-<<<<<<< HEAD
-        nn_cpu(&s->nn, &(struct nn_options){.threads = o->threads}, err) < 0 || objectives_parse(&s->objectives, o->train.objective, err) < 0)
-=======
-        nn_cpu(&s->nn, o->threads, err) < 0 || objectives_parse(&s->objectives, o->train.objective, err) < 0 ||
-        check_label_options(s, err) < 0)
->>>>>>> main
+        nn_cpu(&s->nn, &(struct nn_options){.threads = o->threads}, err) < 0 ||
+        objectives_parse(&s->objectives, o->train.objective, err) < 0 || check_label_options(s, err) < 0)
         return -1;
     if (s->recorded && run_record_check(&s->record, s->state, &s->nn, err) < 0)
         return -1;

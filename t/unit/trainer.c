@@ -205,17 +205,17 @@ static void test_threads(void)
 {
     struct rows rows = {0};
     struct trained one, other;
-    int before = nn.threads;
+    struct nn before = nn;
     make_rows(&rows, 40, true);
-    nn.threads = 1;
     train(&one, &rows, NULL, 0.1, &plain, NULL, NULL);
     for (int threads = 2; threads <= 3; threads++) {
-        nn.threads = threads;
+        nn_cpu(&nn, &(struct nn_options){.threads = threads}, NULL);
         train(&other, &rows, NULL, 0.1, &plain, NULL, NULL);
         ok(same_bits(&one, &other), "%d threads: the same bits", threads);
+        nn_free(&nn);
+        nn = before;
         free(other.slab);
     }
-    nn.threads = before;
     free(one.slab);
     rows_free(&rows);
 }
