@@ -154,6 +154,11 @@ check-san: ## run the tests in a sanitizer build
 check-oracle: all ## compare live with Hugging Face (makes a Python environment)
 	BUILD='$(abspath $(BUILD))' REAL_DATA='$(abspath $(REAL_DATA))' REAL_MODELS='$(abspath $(REAL_MODELS))' t/oracle/run
 
+.PHONY: prove-restart
+KILLS ?= 30
+prove-restart: all ## kill training runs and see that they end in the same bytes (KILLS=30; minutes)
+	BUILD='$(abspath $(BUILD))' t/long/kill-loop -n $(KILLS)
+
 # ---- the house ----
 .PHONY: deps demo install uninstall clean help
 deps: ## install the packages that the build and the tests need (Debian, Ubuntu)

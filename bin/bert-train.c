@@ -225,6 +225,7 @@ int main(int argc, char **argv)
     struct session s = {0};
     struct error err = {0};
     parse(&o, argc, argv, &s.record);
+    signal(SIGXFSZ, SIG_IGN); /* a file as large as is allowed is an error, not a death */
     if (session_open(&s, &o, &err) < 0)
         die_error(&err);
     handle_signals(on_signal);

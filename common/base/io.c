@@ -251,6 +251,17 @@ int output_resume_log(struct output *out, const char *path, uint64_t size, struc
     return shorter;
 }
 
+int output_open_part(struct output *out, const char *path, struct error *err)
+{
+    *out = (struct output){.fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0666)};
+    if (out->fd < 0) {
+        error_set(&out->error, STATUS_FAILURE, "output is not open");
+        return error_set(err, STATUS_FAILURE, "%s: cannot create: %s", path, strerror(errno));
+    }
+    out->name = xstrdup(path);
+    return 0;
+}
+
 int output_flush(struct output *out)
 {
     if (out->error.status)
@@ -371,13 +382,22 @@ failed:
     return NULL;
 }
 
+static int write_and_close(struct output *out, const void *data, size_t len, struct error *err)
+{
+    output_write(out, data, len);
+    if (output_close(out) == 0)
+        return 0;
+    return error_set(err, out->error.status, "%s", out->error.text);
+}
+
 int file_write(const char *path, const void *data, size_t len, struct error *err)
 {
     struct output out;
-    if (output_open(&out, path, false, err) < 0)
-        return -1;
-    output_write(&out, data, len);
-    if (output_close(&out) == 0)
-        return 0;
-    return error_set(err, out.error.status, "%s", out.error.text);
+    return output_open(&out, path, false, err) < 0 ? -1 : write_and_close(&out, data, len, err);
+}
+
+int file_write_part(const char *path, const void *data, size_t len, struct error *err)
+{
+    struct output out;
+    return output_open_part(&out, path, err) < 0 ? -1 : write_and_close(&out, data, len, err);
 }

@@ -47,7 +47,8 @@ struct model_folder {
     bool do_lower_case;           /* for a tokenizer_config.json that has to be made */
     long model_max_length;
     const char *card; /* README.md, text */
-    /* Writes further files of the caller's own into the folder, before it takes its place; may be NULL. */
+    /* Writes further files of the caller's own (output_open_part) into the folder, before it takes its place; may be
+     * NULL. */
     int (*write_more)(void *context, const char *folder, struct error *err);
     void *context;
 };

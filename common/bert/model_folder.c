@@ -105,7 +105,7 @@ int model_folder_check(const char *path, bool replace, struct error *err)
 static int write_text(const char *folder, const char *name, const char *text, size_t len, struct error *err)
 {
     char *path = path_join(folder, name);
-    int result = file_write(path, text, len, err);
+    int result = file_write_part(path, text, len, err);
     free(path);
     return result;
 }
@@ -142,7 +142,7 @@ static int write_weights(const char *folder, const char *name, const struct para
                                .shape = {parameter->rows, parameter->cols},
                                .data = parameter->value};
     }
-    if (result == 0 && n > 0 && (result = output_open(&out, path, false, err)) == 0) {
+    if (result == 0 && n > 0 && (result = output_open_part(&out, path, err)) == 0) {
         st_write(&out, tensors, n, metadata, sizeof metadata / sizeof *metadata);
         result = output_close(&out);
         if (result < 0)
@@ -254,7 +254,7 @@ static int write_files(const char *folder, const struct model_folder *m, struct 
         return -1;
     if (m->write_more && m->write_more(m->context, folder, err) < 0)
         return -1;
-    return folder_sync(folder, err);
+    return folder_sync_whole(folder, err);
 }
 
 int model_folder_write(const char *path, const struct model_folder *m, bool replace, struct error *err)

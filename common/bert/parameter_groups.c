@@ -89,7 +89,7 @@ int parameter_groups_rates(const struct parameters *p, const char *freeze, doubl
 {
     struct part part;
     for (size_t i = 0; i < p->n; i++)
-        rates[i] = pow(decay, (double)(p->n_layers + 1 - depth_of(p, i)));
+        rates[i] = p->list[i].idle ? 0 : pow(decay, (double)(p->n_layers + 1 - depth_of(p, i)));
     for (const char *at = freeze; at; at = *at ? at + 1 : NULL) {
         size_t len = strcspn(at, ",");
         if (parse_part(&part, at, len, err) < 0)

@@ -130,7 +130,8 @@ void parameters_init_heads(struct parameters *p, const struct bert_config *confi
     for (size_t i = 0; i < heads->n_of_objectives; i++) {
         const struct head_parameter *head = &heads->of_objectives[i];
         add(p, head->name, head->rows, head->cols, false);
-        p->list[p->n - 1].auxiliary = heads->auxiliary;
+        p->list[p->n - 1].auxiliary = heads->auxiliary || head->idle;
+        p->list[p->n - 1].idle = head->idle;
     }
     p->slab_size = (p->slab_size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
@@ -150,6 +151,15 @@ void model_heads_add(struct model_heads *heads, const char *name, size_t rows, s
     struct head_parameter *new = &heads->of_objectives[heads->n_of_objectives++];
     *new = (struct head_parameter){.rows = rows, .cols = cols};
     snprintf(new->name, sizeof new->name, "%s", name);
+}
+
+void model_heads_keep_pooler(struct model_heads *heads, const struct bert_config *config)
+{
+    for (int i = POOLER_WEIGHT; i <= POOLER_BIAS; i++) {
+        const struct shape *shape = &head_shapes[i];
+        model_heads_add(heads, shape->name, resolve(shape->rows, config, 0), resolve(shape->cols, config, 0));
+        heads->of_objectives[heads->n_of_objectives - 1].idle = true;
+    }
 }
 
 void model_heads_free(struct model_heads *heads)

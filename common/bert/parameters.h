@@ -53,6 +53,7 @@ struct parameter {
     size_t offset;     /* in the slab, in floats; multiple of 16 where the preceding one is not its q/k/v twin */
     bool decay;        /* weight decay applies: neither a bias nor of a LayerNorm */
     bool auxiliary;    /* of an objective's head that is no part of the model: it goes to auxiliary.safetensors */
+    bool idle;         /* nothing computes with it and nothing trains it; it is only handed on */
     const float *value;
 };
 
@@ -60,6 +61,7 @@ struct parameter {
 struct head_parameter {
     char name[96];
     size_t rows, cols;
+    bool idle;
 };
 
 /* What a model has beyond its encoder. */
@@ -86,6 +88,9 @@ void parameters_init(struct parameters *p, const struct bert_config *config, siz
 void parameters_init_heads(struct parameters *p, const struct bert_config *config, const struct model_heads *heads);
 /* Adds a parameter to the heads of objectives, once for each name: terms may share a head. */
 void model_heads_add(struct model_heads *heads, const char *name, size_t rows, size_t cols);
+/* Adds the pooler of the checkpoint that a model without one starts from, so that it is not lost: it is handed on in
+ * auxiliary.safetensors, where a later run finds it. */
+void model_heads_keep_pooler(struct model_heads *heads, const struct bert_config *config);
 void model_heads_free(struct model_heads *heads);
 /* Allocates the zeroed slab and points the values into it. */
 void parameters_allocate(struct parameters *p);

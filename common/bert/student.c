@@ -47,6 +47,8 @@ int student_make(struct model *m, struct objectives *objectives, const char *ini
     if (model_check_rows(m, train, err) < 0 || objectives_prepare(objectives, &setting, err) < 0)
         return error_prefix(err, "%s", rows_name);
     objectives_heads(objectives, &m->config, classes, &heads);
+    if (!init && !heads.pooler && m->checkpoint.has_pooler)
+        model_heads_keep_pooler(&heads, &m->config);
     if (init)
         model_random(m, &m->config, &heads, o->seed);
     else

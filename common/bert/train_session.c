@@ -270,7 +270,7 @@ static int write_parts(void *context, const char *folder, struct error *err)
     train_state_write(&text, &parts->state);
     int result = train_moments_write(folder, parts->optimiser, err);
     if (result == 0)
-        result = file_write(path, text.data, text.len, err);
+        result = file_write_part(path, text.data, text.len, err);
     buf_free(&text);
     free(path);
     return result;

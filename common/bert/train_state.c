@@ -118,7 +118,7 @@ int train_moments_write(const char *folder, const struct optimiser *o, struct er
     struct output out;
     char *path = path_join(folder, moments_file);
     size_t n = optimiser_tensors(o, tensors);
-    int result = output_open(&out, path, false, err);
+    int result = output_open_part(&out, path, err);
     if (result == 0) {
         st_write(&out, tensors, n, NULL, 0);
         result = output_close(&out);

@@ -42,7 +42,8 @@ void train_state_write(struct buf *out, const struct train_state *state);
 /* name: the file's, for messages. A member that is missing or no number is STATUS_FAILURE. */
 int train_state_read(struct train_state *state, const char *text, size_t len, const char *name, struct error *err);
 
-/* The optimiser's arrays, written to and read from trainer_state.safetensors in a checkpoint's folder. */
+/* The optimiser's arrays, written to and read from trainer_state.safetensors in a checkpoint's folder; it is not
+ * synced. */
 int train_moments_write(const char *folder, const struct optimiser *o, struct error *err);
 int train_moments_read(const char *folder, struct optimiser *o, struct error *err);
 

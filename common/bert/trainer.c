@@ -156,12 +156,20 @@ static int train_step(struct run *r, const uint64_t *which, size_t n, struct err
 
 /* ---- checkpoints and evaluations ---- */
 
+static bool weights_are_finite(const struct run *r)
+{
+    const struct parameters *p = &r->m->parameters;
+    return isfinite(r->nn->sum_of_squares(r->nn, p->slab, p->slab_size));
+}
+
 /* One that fails costs nothing but itself: the last good one stays. */
 static bool save_now(struct run *r)
 {
     struct error err = {0};
     if (!r->checkpoints->save || r->saved_at == r->s.step + 1)
         return true;
+    if (!weights_are_finite(r)) /* the next step will say so; the last checkpoint is to stay good */
+        return false;
     r->s.seconds = monotonic_seconds() - r->started;
     r->s.optimiser_step = r->optimiser.step;
     if (r->checkpoints->save(r->checkpoints->context, &r->s, &r->optimiser, &err) < 0) {
@@ -356,6 +364,10 @@ static int take_up(struct run *r, struct error *err)
 static int finish(struct run *r, struct train_result *result, struct error *err)
 {
     const struct train_state *s = &r->s;
+    if (!weights_are_finite(r))
+        return error_set(err, STATUS_FAILURE,
+                         "after step %llu the weights are not finite; try a smaller --learning-rate",
+                         (unsigned long long)s->step);
     result->steps = result->kept_step = s->step;
     result->train_loss = s->train_loss;
     result->evaluated = s->evaluated_at > 0;

@@ -144,9 +144,10 @@ static int work_on_line(const struct run *run, struct task *task, struct worker 
 
 static void work_on_task(const struct run *run, struct task *task, struct worker *w)
 {
+    struct error err = {0};
+
     task->builder.scratch = w->scratch;
     for (size_t i = 0; i < task->n; i++) {
-        struct error err = {0};
         if (work_on_line(run, task, w, i, &err) == 0)
             continue;
         task_fail(task, i, &err);

@@ -157,7 +157,7 @@ struct encoder_scratch *encoder_scratch_new(void)
 static void scratch_clear(struct encoder_scratch *s)
 {
     normalized_free(&s->normalized);
-    free(s->cache.slots);
+    free(s->cache.sets);
     free(s->pieces);
     buf_free(&s->lowered);
     *s = (struct encoder_scratch){0};
@@ -178,7 +178,7 @@ static void scratch_prepare(const struct tokenizer *t, struct encoder_scratch *s
         return;
     scratch_clear(s);
     s->fingerprint = t->fingerprint;
-    s->cache.slots = xcalloc(WORD_CACHE_SLOTS, sizeof *s->cache.slots);
+    s->cache.sets = xaligned(WORD_CACHE_SETS * sizeof *s->cache.sets);
 }
 
 void encoding_reserve(struct encoding *e, size_t n)

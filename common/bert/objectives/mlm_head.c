@@ -65,17 +65,34 @@ static void layout(struct mlm_head *h, size_t n, size_t hidden, size_t vocabular
     h->right = (uint8_t *)(h->loss + slice);
 }
 
-/* The sum of exp(x - largest), which become x; in blocks, whose order is fixed. */
+static float largest_of(const float *x, size_t n)
+{
+    float lanes[8], largest = x[0]; /* lanes, so that the compiler can compare several at once */
+    size_t i = 0;
+    for (size_t j = 0; j < 8; j++)
+        lanes[j] = x[0];
+    for (; i + 8 <= n; i += 8)
+        for (size_t j = 0; j < 8; j++)
+            lanes[j] = x[i + j] > lanes[j] ? x[i + j] : lanes[j];
+    for (; i < n; i++)
+        largest = x[i] > largest ? x[i] : largest;
+    for (size_t j = 0; j < 8; j++)
+        largest = lanes[j] > largest ? lanes[j] : largest;
+    return largest;
+}
+
+/* x become exp(x - largest); returns their sum, in blocks, whose order is fixed. */
 static double exponentials(float *x, size_t n, float largest)
 {
     double total = 0;
     for (size_t begin = 0; begin < n; begin += BLOCK) {
         size_t end = n - begin < BLOCK ? n : begin + BLOCK;
         float sum = 0;
-        for (size_t i = begin; i < end; i++) {
+        for (size_t i = begin; i < end; i++)
             x[i] = expf(x[i] - largest);
+#pragma omp simd reduction(+ : sum)
+        for (size_t i = begin; i < end; i++)
             sum += x[i];
-        }
         total += (double)sum;
     }
     return total;
@@ -84,11 +101,10 @@ static double exponentials(float *x, size_t n, float largest)
 /* x[n]: logits in, scale x (softmax - one-hot) out. Returns l. */
 static double softmax_row(float *x, size_t n, size_t label, double scale, uint8_t *right)
 {
-    float largest = x[0], wanted = x[label];
-    for (size_t i = 1; i < n; i++)
-        largest = x[i] > largest ? x[i] : largest;
+    float wanted = x[label], largest = largest_of(x, n);
     double total = exponentials(x, n, largest);
     float factor = (float)(scale / total);
+#pragma omp simd
     for (size_t i = 0; i < n; i++)
         x[i] *= factor;
     x[label] -= (float)scale;
