@@ -414,7 +414,7 @@ static void test_invariance(void)
         near(apart(&s, s.gradients, whole), 0, 2e-5, "%zu rows at once: the same gradient", at_once);
     }
     struct nn one = nn;
-    if (nn_cpu(&nn, 3, &err) < 0)
+    if (nn_cpu(&nn, &(struct nn_options){.threads = 3}, &err) < 0)
         bail_out("nn_cpu", err.text);
     near(step(&s, &some, ROWS, s.gradients), loss, 0, "three threads: the same loss");
     ok(memcmp(s.gradients, whole, s.m.parameters.slab_size * sizeof *whole) == 0, "and gradient, byte for byte");
@@ -462,7 +462,7 @@ int main(void)
 {
     static const struct model_dropout some = {0.2, 0.1, 0.3, 77};
     struct error err = {0};
-    if (nn_cpu(&nn, 1, &err) < 0)
+    if (nn_cpu(&nn, &(struct nn_options){.threads = 1}, &err) < 0)
         bail_out("nn_cpu", err.text);
     make_tokens();
     test_masking();
