@@ -39,6 +39,7 @@ struct run {
     uint64_t *order; /* the epoch's permutation of the rows */
     uint64_t steps, steps_per_epoch, warmup_steps;
     struct train_state s;
+    double weights_squares; /* when they were last looked at */
     size_t trained;    /* parameters that are not frozen */
     uint64_t saved_at; /* steps done at the last checkpoint, plus 1 */
     double started;    /* on the monotonic clock, as if the run had never been interrupted */
@@ -60,6 +61,7 @@ static void run_init(struct run *r)
     r->warmup_steps =
         o->warmup_steps > 0 ? (uint64_t)o->warmup_steps : (uint64_t)ceil(o->warmup_ratio * (double)r->steps);
     optimiser_init(&r->optimiser, &r->m->parameters);
+    r->optimiser.lazy = !r->objectives->dense_word_gradient;
     r->optimiser.weight_decay = o->weight_decay;
     r->optimiser.max_grad_norm = o->max_grad_norm;
     r->batch.row_multiple = r->nn->row_multiple;
@@ -99,12 +101,21 @@ static void order_rows(struct run *r)
     }
 }
 
+/* A batch is about to be computed. */
+static void touch_words(void *context, const struct batch *b)
+{
+    struct run *r = context;
+    optimiser_touch(&r->optimiser, r->nn, &r->m->parameters, b->ids, b->tokens);
+}
+
 /* The rows which[0..n) are one step, computed in batches of at most batch_size. Returns its loss. */
 static double accumulate_gradients(struct run *r, const uint64_t *which, size_t n)
 {
     const struct model_dropout *dropout = drops(&r->dropout) ? &r->dropout : NULL;
     const struct objective_rows step = {r->data->train, which, n, r->s.rows_done};
-    optimiser_clear(&r->optimiser, r->nn);
+    optimiser_clear(&r->optimiser, r->nn, &r->m->parameters);
+    r->objectives->before_pass = touch_words;
+    r->objectives->before_pass_context = r;
     return objectives_step(r->objectives, r->m, r->nn, &r->training, &r->batch, dropout, &step,
                            (size_t)r->o->batch_size, r->optimiser.gradients);
 }
@@ -156,10 +167,21 @@ static int train_step(struct run *r, const uint64_t *which, size_t n, struct err
 
 /* ---- checkpoints and evaluations ---- */
 
-static bool weights_are_finite(const struct run *r)
+static void sum_weights(void *argument)
 {
+    struct run *r = argument;
     const struct parameters *p = &r->m->parameters;
-    return isfinite(r->nn->sum_of_squares(r->nn, p->slab, p->slab_size));
+    double sum = r->nn->sum_of_squares(r->nn, p->slab, p->slab_size);
+#pragma omp master
+    r->weights_squares = sum;
+}
+
+/* Brings every weight up to date; false where one is not finite. */
+static bool settle_weights(struct run *r)
+{
+    optimiser_settle(&r->optimiser, r->nn, &r->m->parameters);
+    r->nn->parallel(r->nn, sum_weights, r);
+    return isfinite(r->weights_squares);
 }
 
 /* One that fails costs nothing but itself: the last good one stays. */
@@ -168,7 +190,7 @@ static bool save_now(struct run *r)
     struct error err = {0};
     if (!r->checkpoints->save || r->saved_at == r->s.step + 1)
         return true;
-    if (!weights_are_finite(r)) /* the next step will say so; the last checkpoint is to stay good */
+    if (!settle_weights(r)) /* the next step will say so; the last checkpoint is to stay good */
         return false;
     r->s.seconds = monotonic_seconds() - r->started;
     r->s.optimiser_step = r->optimiser.step;
@@ -217,6 +239,7 @@ static int evaluate_now(struct run *r, struct error *err)
     struct evaluation e;
     if (!r->data->validation || s->evaluated_at == s->step + 1)
         return 0;
+    optimiser_settle(&r->optimiser, r->nn, &r->m->parameters);
     int status = r->m->classes ? evaluate(r->m, r->nn, &r->inference, &r->batch, r->data->validation,
                                           r->checkpoints->stop, &e, err)
                                : evaluate_objectives(r->objectives, r->m, r->nn, &r->inference, &r->batch,
@@ -356,7 +379,7 @@ static int take_up(struct run *r, struct error *err)
     r->saved_at = r->s.step + 1;
     if (c->load_moments(c->context, &r->optimiser, err) < 0)
         return -1;
-    r->optimiser.step = r->s.optimiser_step;
+    optimiser_resume(&r->optimiser, r->s.optimiser_step);
     return 0;
 }
 
@@ -364,7 +387,7 @@ static int take_up(struct run *r, struct error *err)
 static int finish(struct run *r, struct train_result *result, struct error *err)
 {
     const struct train_state *s = &r->s;
-    if (!weights_are_finite(r))
+    if (!settle_weights(r))
         return error_set(err, STATUS_FAILURE,
                          "after step %llu the weights are not finite; try a smaller --learning-rate",
                          (unsigned long long)s->step);

@@ -15,6 +15,7 @@
 #ifndef NN_NN_H
 #define NN_NN_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -63,6 +64,10 @@ struct nn_adamw {
     double gradient_scale; /* clipping: multiplies every gradient first */
     uint64_t step;         /* from 1, for bias correction */
 };
+static inline double nn_adamw_correction(double beta, uint64_t step)
+{
+    return 1.0 - pow(beta, (double)step);
+}
 
 /* bf16: the operands of every product are rounded to bfloat16, sums stay float32, as torch.autocast does it; everything
  * else is float32. Where the processor or the library has no such product, rounded float32 ones are used: the same
@@ -72,6 +77,12 @@ enum nn_precision { NN_F32, NN_BF16 };
 /* How weights are kept for inference. int8: 7 bits a weight with a scale for each output (so that a pair of products
  * fits 16 bits on every processor), 8 bits an input with scale and zero point for each row; sums are exact integers. */
 enum nn_weights { NN_WEIGHTS_F32, NN_WEIGHTS_BF16, NN_WEIGHTS_INT8 };
+
+/* What an AdamW step did to a parameter whose gradient was 0: p = keep p - rate m / (sqrt(v) inverse_root + epsilon),
+ * with m and v as that step left them. */
+struct nn_adamw_past {
+    float keep, rate, inverse_root;
+};
 
 struct nn_options {
     long threads;     /* 0: as many as OpenMP gives (OMP_NUM_THREADS) */
@@ -161,6 +172,17 @@ struct nn {
      * wait for the other threads: the end of `parallel` does. */
     void (*adamw)(const struct nn *nn, float *p, float *m, float *v, const float *g, size_t n,
                   const struct nn_adamw *a);
+    /* The same for some rows of a table [.., n], which then have a gradient of 0 (it is cleared). */
+    void (*adamw_rows)(const struct nn *nn, float *p, float *m, float *v, float *g, const int32_t *rows, size_t count,
+                       size_t n, const struct nn_adamw *a);
+    /* Brings rows up to date that were left out of steps because they had no gradient: row r was last updated by step
+     * updated[r] (0: never), and past[i] tells of step first + i, up to step `now`, which updated[r] becomes. The result
+     * is the same bits as if every step had updated them. rows NULL: rows 0 .. count - 1. */
+    void (*adamw_catch_up)(const struct nn *nn, float *p, float *m, float *v, const int32_t *rows, size_t count,
+                           size_t n, uint64_t *updated, const struct nn_adamw_past *past, uint64_t first, uint64_t now,
+                           const struct nn_adamw *a);
+    /* out[i] = sum of squares of row rows[i] of x [.., n]. */
+    void (*row_squares)(const struct nn *nn, double *out, const float *x, const int32_t *rows, size_t count, size_t n);
     /* x[n] = 0. */
     void (*zero)(const struct nn *nn, float *x, size_t n);
 };

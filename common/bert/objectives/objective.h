@@ -115,6 +115,9 @@ struct objectives {
     size_t n;
     unsigned reads; /* of all terms together */
     bool dense_word_gradient, evaluates;
+    /* Told of each batch that gradients are about to be computed for; NULL: nobody is. */
+    void (*before_pass)(void *context, const struct batch *b);
+    void *before_pass_context;
 };
 
 extern const struct objective_kind objective_label, objective_soft, objective_mlm;

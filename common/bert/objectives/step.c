@@ -51,6 +51,8 @@ double objectives_pass(struct objectives *o, const struct model *m, const struct
     objectives_fill(o, part, b);
     if (b->rows == 0)
         return 0;
+    if (gradients && o->before_pass)
+        o->before_pass(o->before_pass_context, b);
     model_forward(m, nn, a, b, dropout);
     struct objective_pass p = {.part = *part,
                                .batch = b,

@@ -278,11 +278,44 @@ static double sum_of_squares(const struct nn *nn, const float *x, size_t n)
 
 static void adamw(const struct nn *nn, float *p, float *m, float *v, const float *g, size_t n, const struct nn_adamw *a)
 {
-    double correction1 = 1.0 - pow(a->beta1, (double)a->step), correction2 = 1.0 - pow(a->beta2, (double)a->step);
+    double correction1 = nn_adamw_correction(a->beta1, a->step), correction2 = nn_adamw_correction(a->beta2, a->step);
 #pragma omp for nowait
     for (size_t i = 0; i < n; i += ELEMENTS)
         nn->cpu->kernels->adamw(p + i, m + i, v + i, g + i, n - i < ELEMENTS ? n - i : ELEMENTS, a, correction1,
                                 sqrt(correction2));
+}
+
+static void adamw_rows(const struct nn *nn, float *p, float *m, float *v, float *g, const int32_t *rows, size_t count,
+                       size_t n, const struct nn_adamw *a)
+{
+    double correction1 = nn_adamw_correction(a->beta1, a->step), correction2 = nn_adamw_correction(a->beta2, a->step);
+#pragma omp for
+    for (size_t i = 0; i < count; i++) {
+        size_t at = (size_t)rows[i] * n;
+        nn->cpu->kernels->adamw(p + at, m + at, v + at, g + at, n, a, correction1, sqrt(correction2));
+        memset(g + at, 0, n * sizeof *g);
+    }
+}
+
+static void adamw_catch_up(const struct nn *nn, float *p, float *m, float *v, const int32_t *rows, size_t count,
+                           size_t n, uint64_t *updated, const struct nn_adamw_past *past, uint64_t first, uint64_t now,
+                           const struct nn_adamw *a)
+{
+#pragma omp for schedule(dynamic, 8)
+    for (size_t i = 0; i < count; i++) {
+        size_t row = rows ? (size_t)rows[i] : i, at = row * n;
+        uint64_t last = updated[row] < first - 1 ? first - 1 : updated[row];
+        if (last < now)
+            nn->cpu->kernels->adamw_past(p + at, m + at, v + at, n, past + (last + 1 - first), (size_t)(now - last), a);
+        updated[row] = now;
+    }
+}
+
+static void row_squares(const struct nn *nn, double *out, const float *x, const int32_t *rows, size_t count, size_t n)
+{
+#pragma omp for
+    for (size_t i = 0; i < count; i++)
+        out[i] = nn->cpu->kernels->sum_of_squares(x + (size_t)rows[i] * n, n);
 }
 
 static void zero(const struct nn *nn, float *x, size_t n)
@@ -355,6 +388,9 @@ static const struct nn operators = {
     .embed_backward = embed_backward,
     .sum_of_squares = sum_of_squares,
     .adamw = adamw,
+    .adamw_rows = adamw_rows,
+    .adamw_catch_up = adamw_catch_up,
+    .row_squares = row_squares,
     .zero = zero,
 };
 

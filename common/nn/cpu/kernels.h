@@ -61,6 +61,9 @@ struct cpu_kernels {
     /* correction1 = 1 - beta1^step, correction2_root = sqrt(1 - beta2^step). */
     void (*adamw)(float *p, float *m, float *v, const float *g, size_t n, const struct nn_adamw *a, double correction1,
                   double correction2_root);
+    /* `steps` steps of it without gradient; the same bits. */
+    void (*adamw_past)(float *p, float *m, float *v, size_t n, const struct nn_adamw_past *past, size_t steps,
+                       const struct nn_adamw *a);
 };
 
 extern const struct cpu_kernels kernels_generic, kernels_avx2, kernels_avx512;

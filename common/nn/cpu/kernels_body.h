@@ -379,7 +379,14 @@ static void round_bf16(float *out, const float *x, size_t n)
     }
 }
 
-/* torch.optim.AdamW: p -= lr wd p; m, v moving averages; p -= lr / c1 x m / (sqrt(v) / sqrt(c2) + eps). */
+/* torch.optim.AdamW: p -= lr wd p; m, v moving averages; p -= lr / c1 x m / (sqrt(v) / sqrt(c2) + eps). One function for
+ * a step with a gradient and for one without, so that both round alike. */
+static inline float adamw_element(float p, float first, float second, float keep, float rate, float inverse_root,
+                                  float epsilon)
+{
+    return p * keep - rate * first / (sqrtf(second) * inverse_root + epsilon);
+}
+
 static void adamw(float *restrict p, float *restrict m, float *restrict v, const float *restrict g, size_t n,
                   const struct nn_adamw *a, double correction1, double correction2_root)
 {
@@ -395,7 +402,69 @@ static void adamw(float *restrict p, float *restrict m, float *restrict v, const
         float second = b2 * v[i] + c2 * gradient * gradient;
         m[i] = first;
         v[i] = second;
-        p[i] = p[i] * keep - rate * first / (sqrtf(second) * inverse_root + epsilon);
+        p[i] = adamw_element(p[i], first, second, keep, rate, inverse_root, epsilon);
+    }
+}
+
+enum { PAST = 32 /* elements whose steps are computed together, in registers */ };
+
+/* Steps without gradient until they change nothing more; returns how many were made. Updates shrink by a tenth a step,
+ * and a rate that still rises makes up for at most a factor of 4 of that, so where four times the update changes
+ * nothing, no later one does. */
+static inline size_t adamw_past_block(float *restrict p, float *restrict m, float *restrict v,
+                                      const struct nn_adamw_past *past, size_t steps, float b1, float b2,
+                                      float epsilon)
+{
+    for (size_t s = 0; s < steps; s++) {
+        float keep = past[s].keep, rate = past[s].rate, inverse_root = past[s].inverse_root;
+        int changed = keep != 1.0f || rate == 0.0f;
+#pragma omp simd reduction(| : changed)
+        for (size_t i = 0; i < PAST; i++) {
+            float first = b1 * m[i], second = b2 * v[i];
+            float new = adamw_element(p[i], first, second, keep, rate, inverse_root, epsilon);
+            float beyond = adamw_element(p[i], first, second, keep, 4.0f * rate, inverse_root, epsilon);
+            m[i] = first;
+            v[i] = second;
+            changed |= beyond != p[i];
+            p[i] = new;
+        }
+        if (!changed)
+            return s + 1;
+    }
+    return steps;
+}
+
+/* What is left then: the moving averages go on, until they are 0. */
+static inline void adamw_past_averages(float *restrict m, float *restrict v, size_t steps, float b1, float b2)
+{
+    for (size_t s = 0; s < steps; s++) {
+        int left = 0;
+#pragma omp simd reduction(| : left)
+        for (size_t i = 0; i < PAST; i++) {
+            m[i] *= b1;
+            v[i] *= b2;
+            left |= m[i] != 0.0f || v[i] != 0.0f;
+        }
+        if (!left)
+            return;
+    }
+}
+
+static void adamw_past(float *p, float *m, float *v, size_t n, const struct nn_adamw_past *past, size_t steps,
+                       const struct nn_adamw *a)
+{
+    float b1 = (float)a->beta1, b2 = (float)a->beta2, epsilon = (float)a->epsilon;
+    for (size_t begin = 0; begin < n; begin += PAST) {
+        size_t size = (n - begin < PAST ? n - begin : PAST) * sizeof(float);
+        float block_p[PAST] = {0}, block_m[PAST] = {0}, block_v[PAST] = {0};
+        memcpy(block_p, p + begin, size);
+        memcpy(block_m, m + begin, size);
+        memcpy(block_v, v + begin, size);
+        size_t done = adamw_past_block(block_p, block_m, block_v, past, steps, b1, b2, epsilon);
+        adamw_past_averages(block_m, block_v, steps - done, b1, b2);
+        memcpy(p + begin, block_p, size);
+        memcpy(m + begin, block_m, size);
+        memcpy(v + begin, block_v, size);
     }
 }
 
@@ -414,4 +483,5 @@ const struct cpu_kernels KERNELS = {
     .sum_of_squares = sum_of_squares,
     .round_bf16 = round_bf16,
     .adamw = adamw,
+    .adamw_past = adamw_past,
 };
