@@ -44,21 +44,21 @@ done <<'END'
 "\U0001f600"|emoji
 END
 
-# A vocabulary that lets pieces fail late, and words without a limit of length.
+# A vocabulary that lets pieces fail late, and long words.
 mkdir deep
 python3 - <<'PYTHON'
 import json
 tokens = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]", "a", "##a", "##b"]
 tokens += ["a" * n for n in range(2, 200)] + ["##" + "a" * n for n in range(2, 200)] + ["##" + "a" * 200 + "c"]
 json.dump({"model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
-                     "max_input_chars_per_word": 100000000, "vocab": {t: i for i, t in enumerate(tokens)}},
+                     "max_input_chars_per_word": 10000, "vocab": {t: i for i, t in enumerate(tokens)}},
            "normalizer": {"type": "BertNormalizer"}, "pre_tokenizer": {"type": "BertPreTokenizer"}},
           open("deep/tokenizer.json", "w"))
 PYTHON
-repeat '"a"' >text
-linear "a word of 2 MB that is cut into pieces" wp-tokenize -q -m deep --max-len 1000000 text
-repeat '"a" * 199 + "b"' >text
-linear "and one whose pieces end late" wp-tokenize -q -m deep --max-len 1000000 text
+repeat '"a" * 9999 + " "' >text
+linear "words of 9,999 letters that are cut into pieces" wp-tokenize -q -m deep --max-len 1000000 text
+repeat '("a" * 199 + "b") * 49 + " "' >text
+linear "words whose pieces end late" wp-tokenize -q -m deep --max-len 1000000 text
 
 # NDJSON: the row around the sentence, and the teacher's cues.
 python3 - <<'PYTHON'
