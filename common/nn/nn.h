@@ -158,6 +158,11 @@ struct nn {
                                const float *dcontext, size_t ldc, const float *probabilities, const float *q,
                                size_t ldq, const float *k, const float *v, size_t ldkv, const struct nn_attention *a);
 
+    /* x[rows, n] holds logits. loss[row] = - log softmax(x[row])_label, right[row] = whether the label is a largest one;
+     * then x = scale (softmax(x) - one-hot of the label), the gradient. For wide rows: vocabularies. */
+    void (*cross_entropy)(const struct nn *nn, float *x, double *loss, uint8_t *right, const int32_t *labels,
+                          double scale, size_t rows, size_t n);
+
     /* sum[t] = words[ids[t]] + positions[token[t]] + types[type[t]]; types_of_tokens NULL: all 0. [tokens, n] */
     void (*embed)(const struct nn *nn, float *sum, const float *words, const float *positions, const float *types,
                   const int32_t *ids, const uint32_t *token, const uint8_t *types_of_tokens, size_t tokens, size_t n);

@@ -1,13 +1,12 @@
 /* mlm_head.c - see mlm_head.h. */
 #include "bert/objectives/mlm_head.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 
-enum { SLICE_FLOATS = 1 << 21, BLOCK = 256 };
+enum { SLICE_FLOATS = 1 << 21 };
 
 static const char dense_weight[] = "cls.predictions.transform.dense.weight";
 static const char dense_bias[] = "cls.predictions.transform.dense.bias";
@@ -65,53 +64,6 @@ static void layout(struct mlm_head *h, size_t n, size_t hidden, size_t vocabular
     h->right = (uint8_t *)(h->loss + slice);
 }
 
-static float largest_of(const float *x, size_t n)
-{
-    float lanes[8], largest = x[0]; /* lanes, so that the compiler can compare several at once */
-    size_t i = 0;
-    for (size_t j = 0; j < 8; j++)
-        lanes[j] = x[0];
-    for (; i + 8 <= n; i += 8)
-        for (size_t j = 0; j < 8; j++)
-            lanes[j] = x[i + j] > lanes[j] ? x[i + j] : lanes[j];
-    for (; i < n; i++)
-        largest = x[i] > largest ? x[i] : largest;
-    for (size_t j = 0; j < 8; j++)
-        largest = lanes[j] > largest ? lanes[j] : largest;
-    return largest;
-}
-
-/* x become exp(x - largest); returns their sum, in blocks, whose order is fixed. */
-static double exponentials(float *x, size_t n, float largest)
-{
-    double total = 0;
-    for (size_t begin = 0; begin < n; begin += BLOCK) {
-        size_t end = n - begin < BLOCK ? n : begin + BLOCK;
-        float sum = 0;
-        for (size_t i = begin; i < end; i++)
-            x[i] = expf(x[i] - largest);
-#pragma omp simd reduction(+ : sum)
-        for (size_t i = begin; i < end; i++)
-            sum += x[i];
-        total += (double)sum;
-    }
-    return total;
-}
-
-/* x[n]: logits in, scale x (softmax - one-hot) out. Returns l. */
-static double softmax_row(float *x, size_t n, size_t label, double scale, uint8_t *right)
-{
-    float wanted = x[label], largest = largest_of(x, n);
-    double total = exponentials(x, n, largest);
-    float factor = (float)(scale / total);
-#pragma omp simd
-    for (size_t i = 0; i < n; i++)
-        x[i] *= factor;
-    x[label] -= (float)scale;
-    *right = wanted >= largest;
-    return log(total) - ((double)wanted - (double)largest);
-}
-
 struct head_weights {
     const struct parameter *words, *bias, *dense, *dense_bias, *norm, *norm_bias;
 };
@@ -124,31 +76,44 @@ static struct head_weights weights_of(const struct model *m)
                                  parameters_find(p, norm_weight),  parameters_find(p, norm_bias)};
 }
 
-/* The slice's logits, losses and, unless gradients is NULL, what its way back gives: h->d of the slice, the gradients
- * of the word embeddings and of the bias. */
-static double decode(struct mlm_head *h, const struct nn *nn, const struct head_weights *w, size_t begin, size_t n,
-                     size_t real, const int32_t *labels, double scale, float *gradients, size_t *right)
+/* One call of mlm_head_loss, as every thread gets it. */
+struct work {
+    struct mlm_head *h;
+    struct objective_pass *p;
+    struct head_weights w;
+    const uint32_t *at;
+    const int32_t *labels;
+    size_t n, padded; /* tokens; the same filled up */
+    double scale;
+    double loss;
+    size_t right;
+};
+
+/* The logits and losses of tokens begin .. begin + n and, where gradients are wanted, what the way back gives: h->d of
+ * the slice, the gradients of the word embeddings and of the bias. */
+static void decode(struct work *k, size_t begin, size_t n)
 {
-    size_t hidden = w->words->cols, vocabulary = w->words->rows;
+    struct mlm_head *h = k->h;
+    const struct head_weights *w = &k->w;
+    const struct nn *nn = k->p->nn;
+    size_t hidden = w->words->cols, vocabulary = w->words->rows, real = k->n - begin < n ? k->n - begin : n;
     const float *y = h->normalised + begin * hidden;
-    double loss = 0;
+    float *gradients = k->p->gradients;
     nn->linear(nn, h->logits, vocabulary, y, hidden, w->words->value, w->bias->value, n, vocabulary, hidden);
-#pragma omp parallel for num_threads(nn->threads) schedule(static)
-    for (size_t i = 0; i < real; i++)
-        h->loss[i] =
-            softmax_row(h->logits + i * vocabulary, vocabulary, (size_t)labels[begin + i], scale, &h->right[i]);
+    nn->cross_entropy(nn, h->logits, h->loss, h->right, k->labels + begin, k->scale, real, vocabulary);
+#pragma omp single
     for (size_t i = 0; i < real; i++) {
-        loss += h->loss[i];
-        *right += h->right[i];
+        k->loss += h->loss[i];
+        k->right += h->right[i];
     }
     if (!gradients)
-        return loss;
-    memset(h->logits + real * vocabulary, 0, (n - real) * vocabulary * sizeof *h->logits);
+        return;
+    if (n > real)
+        nn->zero(nn, h->logits + real * vocabulary, (n - real) * vocabulary);
     nn->linear_grad_weight(nn, gradients + w->words->offset, gradients + w->bias->offset, h->logits, vocabulary, y,
                            hidden, n, vocabulary, hidden);
     nn->linear_grad_input(nn, h->d + begin * hidden, hidden, h->logits, vocabulary, w->words->value, n, vocabulary,
                           hidden, false);
-    return loss;
 }
 
 static void transform(struct mlm_head *h, const struct objective_pass *p, const struct head_weights *w, size_t n)
@@ -177,28 +142,40 @@ static void transform_backward(struct mlm_head *h, const struct objective_pass *
     nn->linear_grad_input(nn, h->z, hidden, h->d, hidden, w->dense->value, n, hidden, hidden, false);
 }
 
+static void forward_and_backward(void *argument)
+{
+    struct work *k = argument;
+    struct mlm_head *h = k->h;
+    struct objective_pass *p = k->p;
+    size_t hidden = k->w.words->cols, slice = slice_of(k->w.words->rows);
+#pragma omp for
+    for (size_t i = 0; i < k->n; i++)
+        memcpy(h->states + i * hidden, p->tokens + k->at[i] * hidden, hidden * sizeof *h->states);
+    if (k->padded > k->n)
+        p->nn->zero(p->nn, h->states + k->n * hidden, (k->padded - k->n) * hidden);
+    transform(h, p, &k->w, k->padded);
+    for (size_t begin = 0; begin < k->padded; begin += slice)
+        decode(k, begin, k->padded - begin < slice ? k->padded - begin : slice);
+    if (!p->gradients)
+        return;
+    transform_backward(h, p, &k->w, k->padded);
+#pragma omp for
+    for (size_t i = 0; i < k->n; i++)
+        for (size_t j = 0; j < hidden; j++)
+            p->d_tokens[k->at[i] * hidden + j] += h->z[i * hidden + j];
+}
+
 double mlm_head_loss(struct mlm_head *h, struct objective_pass *p, const uint32_t *at, const int32_t *labels, size_t n,
                      double scale)
 {
-    struct head_weights w = weights_of(p->model);
-    size_t hidden = w.words->cols, vocabulary = w.words->rows, padded = round_up(n), slice = slice_of(vocabulary);
-    double loss = 0;
+    struct work k = {
+        .h = h, .p = p, .w = weights_of(p->model), .at = at, .labels = labels, .n = n, .scale = scale};
     if (n == 0)
         return 0;
-    layout(h, padded, hidden, vocabulary);
-    for (size_t i = 0; i < n; i++)
-        memcpy(h->states + i * hidden, p->tokens + at[i] * hidden, hidden * sizeof *h->states);
-    memset(h->states + n * hidden, 0, (padded - n) * hidden * sizeof *h->states);
-    transform(h, p, &w, padded);
-    for (size_t begin = 0; begin < padded; begin += slice) {
-        size_t count = padded - begin < slice ? padded - begin : slice, real = n - begin < count ? n - begin : count;
-        loss += decode(h, p->nn, &w, begin, count, real, labels, scale, p->gradients, &p->right);
-    }
-    if (!p->gradients)
-        return loss;
-    transform_backward(h, p, &w, padded);
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < hidden; j++)
-            p->d_tokens[at[i] * hidden + j] += h->z[i * hidden + j];
-    return loss;
+    size_t multiple = p->nn->row_multiple;
+    k.padded = (n + multiple - 1) / multiple * multiple;
+    layout(h, k.padded, k.w.words->cols, k.w.words->rows);
+    p->nn->parallel(p->nn, forward_and_backward, &k);
+    p->right += k.right;
+    return k.loss;
 }

@@ -115,7 +115,7 @@ static void add(const struct nn *nn, float *x, const float *y, size_t n)
 /* Room for one dropout mask of n elements, which the kernel writes in whole blocks. */
 static float *mask_room(const struct nn *nn, size_t n)
 {
-    return cpu_scratch(nn->cpu, (n + 63) / 64 * 64);
+    return cpu_scratch(nn->cpu, dropout_mask_size(n));
 }
 
 static void add_norm(const struct nn *nn, float *y, float *sum, float *mean, float *rstd, const float *z,
@@ -227,6 +227,14 @@ static void attention_backward(const struct nn *nn, float *dq, size_t lddq, floa
             probabilities + a->probability_offsets[sentence] + head * h.queries * h.tokens,
             q + first * ldq + column, ldq, k + begin * ldkv + column, v + begin * ldkv + column, ldkv, &h);
     }
+}
+
+static void cross_entropy(const struct nn *nn, float *x, double *loss, uint8_t *right, const int32_t *labels,
+                          double scale, size_t rows, size_t n)
+{
+#pragma omp for
+    for (size_t r = 0; r < rows; r++)
+        loss[r] = nn->cpu->kernels->cross_entropy(x + r * n, &right[r], (size_t)labels[r], scale, n);
 }
 
 static void embed(const struct nn *nn, float *sum, const float *words, const float *positions, const float *types,
@@ -384,6 +392,7 @@ static const struct nn operators = {
     .dropout = dropout_rows,
     .attention = attention,
     .attention_backward = attention_backward,
+    .cross_entropy = cross_entropy,
     .embed = embed,
     .embed_backward = embed_backward,
     .sum_of_squares = sum_of_squares,
