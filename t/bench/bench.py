@@ -1,4 +1,4 @@
-"""`make bench`: measures what plan.py lists, writes $BUILD/bench/table.md, results.json and bench.svg. See t/bench/bench."""
+"""`make bench`: measures what plan.py lists; writes table.md, results.json and bench.svg. The knobs: t/bench/bench."""
 import datetime
 import json
 import os
@@ -14,9 +14,7 @@ import plan
 import prepare
 import report
 import theirs
-from cells import BUILD, PEAKS, QUICK
-
-OUT = BUILD / "bench"
+from cells import OUT, PEAKS, QUICK
 
 
 def say(text):

@@ -1,7 +1,7 @@
 """Groups of measurements that belong side by side: each round runs every contender once, one after another.
 
-A group is a file under $BUILD/bench/cells, written after each round; a bench that was interrupted goes on with the rounds
-that are missing. The file carries a key (binaries, settings, the peers' versions); with another key it starts anew.
+A group is a file under $BUILD/bench/cells (a smoke run's: bench/quick/cells), written after each round; a bench that was
+interrupted goes on with the rounds that are missing. The file carries a key (binaries, settings, the peers' versions); with another key it starts anew.
 """
 import hashlib
 import json
@@ -12,8 +12,9 @@ import subprocess
 import time
 
 BUILD = pathlib.Path(os.environ["BUILD"])
-CELLS = BUILD / "bench" / "cells"
 QUICK = os.environ.get("BENCH_QUICK", "") not in ("", "0")
+OUT = BUILD / "bench" / "quick" if QUICK else BUILD / "bench"  # a smoke run must not overwrite what was measured
+CELLS = OUT / "cells"
 PEAKS = BUILD / "t" / "bench" / "peaks"
 
 
@@ -121,7 +122,10 @@ class Group:
 
     def close(self):
         for contender in self.contenders.values():
-            contender.close()
+            try:
+                contender.close()
+            except (OSError, ValueError):
+                pass  # it had ended before, which was reported then
 
 
 def median(cell, name, member="value"):

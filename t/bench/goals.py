@@ -6,7 +6,7 @@ where a goal was set as a figure, the ratio here is that figure by the best peer
 import prepare
 from cells import median
 
-TRAIN_F32 = {"tiny": (4.3, 10, 0.68), "MiniLM": (1.9, 5, 0.86), "base": (1.65, 4.1, 0.85)}  # sorted, longest, of the peak
+TRAIN_F32 = {"tiny": (4.3, 10, 0.68), "MiniLM": (1.9, 5, 0.86), "base": (1.65, 4.1, 0.85)}  # sorted, longest, peak
 TRAIN_BF16 = {"MiniLM": 2.3, "base": 1.7}
 INFER = {"f32": {"tiny": 2.0, "MiniLM": 1.25, "base": 1.1}, "bf16": {"MiniLM": 1.5, "base": 1.5},
          "int8": {"MiniLM": 1.6, "base": 1.5}}
@@ -66,8 +66,8 @@ def compare(section, name, unit, cell, own_name, wanted, goal=None, lower=False,
 # ---- useful operations: what the mathematics needs without padding, a multiply-add is two ----
 
 def forward_flops(size, facts):
-    """Of all rows of a run: linear layers 24 H^2 a token and layer, attention 4 H n^2 a row and layer, the pooler; in the last
-    layer only the first token's query, output and feed-forward part."""
+    """Of all rows of a run: linear layers 24 H^2 a token and layer, attention 4 H n^2 a row and layer, the pooler; in the
+    last layer only the first token's query, output and feed-forward part."""
     layers, hidden, _ = prepare.SIZES[size]
     tokens, squares, rows = facts["tokens"], facts["squares"], facts["rows"]
     whole = (layers - 1) * (24 * hidden**2 * tokens + 4 * hidden * squares)

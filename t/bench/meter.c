@@ -13,8 +13,9 @@
  *                                       At the end of stdin the command's stdin is closed and the report printed.
  *
  * A report is one JSON object: status (128 + signal where one ended it), wall and cpu seconds, peak resident KiB (what
- * wait4 says; mapped files count). This is C because a Python parent takes tenths of a millisecond for a round trip, and
- * its own memory would pass for the child's. Exit status: 0 where the command could be started, whatever came of it.
+ * wait4 says; mapped files count). This is C because a Python parent takes tenths of a millisecond for a round trip,
+ * and its own memory would pass for the child's. Exit status: 0 where the command could be started, whatever came of
+ * it.
  */
 #include <errno.h>
 #include <fcntl.h>

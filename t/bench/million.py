@@ -13,9 +13,7 @@ import tempfile
 import ours
 import plan
 import prepare
-from cells import BUILD, QUICK
-
-OUT = BUILD / "bench"
+from cells import OUT, QUICK
 
 
 def sentences(count):

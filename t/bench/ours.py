@@ -67,8 +67,8 @@ def notes_of(text):
 
 
 class Train(Contender):
-    """Rows a second between the first record of a step and the last. Records come every `every` steps, the first of them
-    ends the warm-up; one epoch of mixed rows, so that no checkpoint falls between."""
+    """Rows a second between the first record of a step and the last. Records come every `every` steps, the first of
+    them ends the warm-up; one epoch of mixed rows, so that no checkpoint falls between."""
 
     def __init__(self, size, precision, threads, every, records, batch=32, expected=100.0):
         self.size, self.precision, self.threads = size, precision, threads
@@ -98,7 +98,7 @@ class Train(Contender):
         start = next((r for r in records if r.get("event") == "start"), {})
         return {"value": rate, "rss_mib": report["rss_kib"] / 1024, "tokens": facts["tokens"], "rows": facts["rows"],
                 "squares": facts["squares"], "notes": notes_of(report["stderr"]),
-                "library": start.get("library"), "kernels": start.get("kernels"), "gemm": start.get("gemm")}
+                "variant": ", ".join(str(start[key]) for key in ("gemm", "library", "kernels") if start.get(key))}
 
 
 class Server:
@@ -157,10 +157,9 @@ class Served(Contender):
 class Batches(Served):
     """Sentences a second, from text lines on stdin to NDJSON on stdout: tokenising, parsing and writing included."""
 
-    def __init__(self, size, weights, threads, sample, repeat, expected):
+    def __init__(self, size, weights, threads, sample, repeat, seconds):
         super().__init__(size, weights, threads, sample)
-        self.repeat = repeat
-        self.seconds = 872 * repeat / expected
+        self.repeat, self.seconds = repeat, seconds
 
     def warm(self):
         for _ in range(2):  # weights are packed when a second batch comes

@@ -142,8 +142,8 @@ __attribute__((target("avx2"))) static float dot_int8_avx2(uint64_t rounds)
     const __m256i ones = _mm256_set1_epi16(1);
     __m256i sum = _mm256_setzero_si256();
 #define START(i) __m256i x##i = _mm256_set1_epi32(i);
-#define STEP(i) \
-    __asm__ volatile("" : "+x"(a)); \
+#define STEP(i)                                                                                                        \
+    __asm__ volatile("" : "+x"(a));                                                                                    \
     x##i = _mm256_add_epi32(x##i, _mm256_madd_epi16(_mm256_maddubs_epi16(a, a), ones));
 #define ADD(i) sum = _mm256_add_epi32(sum, x##i);
     CHAINS_12(START)

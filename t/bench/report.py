@@ -55,7 +55,7 @@ def peak_lines(state):
     def pair(name):
         return f"{number(p[name]['one'])} | {number(p[name]['all'])}" if p.get(name) else "not there | not there"
     yield "\n### The machine, measured in the same run\n"
-    yield f"| ceiling | one thread | {p['threads']} thread{'s' * (p['threads'] > 1)} |"
+    yield f"| ceiling | one thread | all threads ({p['threads']}) |"
     yield "|---|--:|--:|"
     yield f"| fp32 multiply-adds in registers ({p['fma']['kernel']}), GFLOP/s | {pair('fma')} |"
     yield f"| bf16 dot products, GFLOP/s | {pair('bf16')} |"
@@ -117,7 +117,8 @@ def every_line(state):
                    f"{disturbed or ''} | {plain(remarks)} |")
         for kind, title in ("not_built", "not built"), ("failed", "**failed**"):
             for contender, reason in cell[kind].items():
-                yield f"| {name} | {contender} | {title} | | | | | {plain([reason])} |"
+                shown = "not run" if kind == "not_built" and not contender.startswith("ours") else title
+                yield f"| {name} | {contender} | {shown} | | | | | {plain([reason])} |"
 
 
 def plain(remarks):
@@ -126,12 +127,17 @@ def plain(remarks):
     return re.sub(r"(/[\w.+-]+){2,}", lambda match: match.group().rpartition("/")[2], text)[:160]
 
 
+def threads(state):
+    n = state["machine"]["threads"]
+    return f"{n} thread{'s' * (n > 1)}"
+
+
 def head(state):
     m = state["machine"]
     peers = ", ".join(f"{name} {version}" for name, version in state["peers"].items() if name != "python")
     yield f"## {m['name']}, {m['processors']} processors, {m['date']}\n"
     yield f"{m['system']}, Linux {m['kernel']}, {m['memory_gib']} GiB; {' '.join(m['flags']) or 'no vector flags'}; "
-    yield f"{m['threads']} thread{'s' * (m['threads'] > 1)} for every program.  "
+    yield f"{threads(state)} for every program.  "
     yield f"Peers: {peers or 'none installed'}.  "
     yield ("Rows: SST-2, real lengths (13.3 pieces a sentence in training, 25.2 in inference). " if state["real_data"] else
            "Rows: the repository's own test data; their lengths are not SST-2's. ")
@@ -173,9 +179,9 @@ def svg(state, path):
                        f"{row.section}: {row.name}\t{number(row.ratio)}x\n")
     low = min(0.7, min(row.ratio for row in rows) / 1.3)
     high = 2.2 * max(max(row.ratio, row.goal_ratio or 1) for row in rows)
-    title = f"{state['machine']['name']}, {state['machine']['threads']} threads, {state['machine']['date']}"
+    title = f"{state['machine']['name']}, {threads(state)}, {state['machine']['date']}"
     script = f"""set terminal svg size 980,{110 + 24 * len(rows)} font "sans-serif,13" background "#fdfdfb"
-set output "{path}"
+set output "{path.name}"
 set datafile separator "\\t"
 set title "How many times better than the best peer (dark mark: the goal)\\n{title}" noenhanced textcolor "#222222"
 set border 1 linecolor "#666666"
@@ -189,16 +195,17 @@ set arrow 1 from 1, graph 0 to 1, graph 1 nohead linewidth 1.5 linecolor "#44444
 set style fill solid 0.85 noborder
 unset key
 colour(i) = {" : ".join(f"i == {i} ? 0x{colours[i % 6][1:]}" for i in range(len(sections)))} : 0
-plot "{data}" using 2:1:(1):2:($1-0.36):($1+0.36):(colour($4)):yticlabels(5) with boxxyerror linecolor rgb variable, \\
-     "" using 3:($1-0.42):(0):(0.84) with vectors nohead linewidth 3 linecolor "#111111", \\
-     "" using 2:1:6 with labels left offset 0.7,0 textcolor "#222222"
+plot "{data.name}" using 2:1:(1):2:($1-0.36):($1+0.36):(colour($4)):yticlabels(5) notitle with boxxyerror linecolor rgb variable, \\
+     "" using 3:($1-0.42):(0):(0.84) notitle with vectors nohead linewidth 3 linecolor "#111111", \\
+     "" using ($2 > 1 ? $2 : 1):1:6 notitle with labels left offset 0.7,0 textcolor "#222222"
 """
     program.write_text(script, encoding="utf-8")
-    done = subprocess.run(["gnuplot", program], capture_output=True, text=True)
+    done = subprocess.run(["gnuplot", program.name], capture_output=True, text=True, cwd=path.parent)
     if done.returncode != 0:
         path.unlink(missing_ok=True)
         path.with_suffix(".err").write_text(done.stderr)
     data.unlink()
+    program.unlink()
 
 
 def write(state, folder):
@@ -209,7 +216,7 @@ def write(state, folder):
 
 def publish(state, folder):
     """Table and plot under t/bench/results, by date and machine; README shows the plot and the lines with goals."""
-    machine = re.sub(r"[^A-Za-z0-9]+", "-", f"{state['machine']['name']} {state['machine']['threads']} threads").strip("-")
+    machine = re.sub(r"[^A-Za-z0-9]+", "-", f"{state['machine']['name']} {threads(state)}").strip("-")
     name = f"{state['machine']['date']}-{machine}"
     RESULTS.mkdir(parents=True, exist_ok=True)
     shutil.copy(folder / "table.md", RESULTS / (name + ".md"))
@@ -217,7 +224,7 @@ def publish(state, folder):
     if picture:
         shutil.copy(folder / "bench.svg", RESULTS / (name + ".svg"))
     rows = [row for row in goals.rows(state) if row.goal and row.own is not None]
-    lines = [MARKS[0], "", f"`make bench` on {state['machine']['name']}, {state['machine']['threads']} threads, "
+    lines = [MARKS[0], "", f"`make bench` on {state['machine']['name']}, {threads(state)}, "
              f"{state['machine']['date']}; [every figure](t/bench/results/{name}.md).", ""]
     if picture:
         lines += [f"![How many times better than the best peer](t/bench/results/{name}.svg)", ""]

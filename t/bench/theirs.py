@@ -64,7 +64,10 @@ class Worker:
     @classmethod
     def close_all(cls):
         for worker in cls.pool.values():
-            worker.process.stdin.close()
+            try:
+                worker.process.stdin.close()
+            except OSError:
+                pass  # it had ended before
             worker.process.stdout.close()
             worker.process.wait()
         cls.pool.clear()

@@ -188,20 +188,21 @@ static void make_rows(struct rows *rows)
     }
 }
 
-static void student_init(struct student *s, const char *folder, const char *spec)
+/* A model with the heads that the objectives, which are parsed, ask for. */
+static void student_start(struct student *s, const char *folder, struct objectives o)
 {
     struct model_heads heads;
     struct error err = {0};
     bool fresh;
     char *path = testdata(folder);
-    *s = (struct student){0};
+    *s = (struct student){.o = o};
     make_rows(&s->rows);
-    if (model_open(&s->m, path, &err) < 0 || objectives_parse(&s->o, spec, &err) < 0)
+    if (model_open(&s->m, path, &err) < 0)
         bail_out(folder, err.text);
     const struct objective_setting setting = {
         .rows = &s->rows, .classes = 2, .config = &s->m.config, .tokens = &tokens, .seed = 3, .mlm_probability = 0.15};
     if (objectives_prepare(&s->o, &setting, &err) < 0)
-        bail_out(spec, err.text);
+        bail_out(folder, err.text);
     objectives_heads(&s->o, &s->m.config, 2, &heads);
     if (model_load(&s->m, &heads, 1, &fresh, &err) < 0)
         bail_out(folder, err.text);
@@ -210,6 +211,15 @@ static void student_init(struct student *s, const char *folder, const char *spec
     s->a.all_tokens = s->o.reads & OBJECTIVE_TOKENS;
     s->gradients = xaligned(s->m.parameters.slab_size * sizeof *s->gradients);
     free(path);
+}
+
+static void student_init(struct student *s, const char *folder, const char *spec)
+{
+    struct objectives o;
+    struct error err = {0};
+    if (objectives_parse(&o, spec, &err) < 0)
+        bail_out(spec, err.text);
+    student_start(s, folder, o);
 }
 
 static void student_free(struct student *s)
@@ -271,26 +281,24 @@ static void test_all_tokens(const char *folder, const struct model_dropout *drop
 }
 
 /* A step along each parameter's own gradient, so long that it should change the loss by 2e-3, does. */
-static void test_directions(const char *folder, const char *spec, const struct model_dropout *dropout)
+static void check_directions(struct student *s, const struct model_dropout *dropout, const char *name)
 {
-    struct student s;
     double worst = 0;
     size_t checked = 0;
-    student_init(&s, folder, spec);
-    step(&s, dropout, ROWS, s.gradients);
-    for (size_t i = 0; i < s.m.parameters.n; i++) {
-        const struct parameter *p = &s.m.parameters.list[i];
-        const float *g = s.gradients + p->offset;
-        float *value = s.m.parameters.slab + p->offset, *saved = xmalloc_array(p->size, sizeof *saved);
+    step(s, dropout, ROWS, s->gradients);
+    for (size_t i = 0; i < s->m.parameters.n; i++) {
+        const struct parameter *p = &s->m.parameters.list[i];
+        const float *g = s->gradients + p->offset;
+        float *value = s->m.parameters.slab + p->offset, *saved = xmalloc_array(p->size, sizeof *saved);
         double norm = norm_of(g, p->size), h = 1e-3 / norm;
         if (norm > 5e-3) {
             memcpy(saved, value, p->size * sizeof *saved);
             for (size_t j = 0; j < p->size; j++)
                 value[j] = (float)(saved[j] + h * g[j] / norm);
-            double above = step(&s, dropout, ROWS, NULL);
+            double above = step(s, dropout, ROWS, NULL);
             for (size_t j = 0; j < p->size; j++)
                 value[j] = (float)(saved[j] - h * g[j] / norm);
-            double slope = (above - step(&s, dropout, ROWS, NULL)) / (2 * h);
+            double slope = (above - step(s, dropout, ROWS, NULL)) / (2 * h);
             memcpy(value, saved, p->size * sizeof *saved);
             double distance = fabs(slope / norm - 1);
             worst = distance <= worst ? worst : isnan(distance) ? INFINITY : distance;
@@ -300,9 +308,98 @@ static void test_directions(const char *folder, const char *spec, const struct m
         }
         free(saved);
     }
-    const char *how = dropout ? ", dropout" : "";
-    ok(checked > s.m.parameters.n * 2 / 3, "%s, %s%s: %zu gradients that can be measured", folder, spec, how, checked);
-    near(worst, 0, 0.01, "%s, %s%s: gradients agree with finite differences", folder, spec, how);
+    ok(checked > s->m.parameters.n * 3 / 5, "%s: %zu gradients that can be measured", name, checked);
+    near(worst, 0, 0.01, "%s: gradients agree with finite differences", name);
+}
+
+static void test_directions(const char *folder, const char *spec, const struct model_dropout *dropout)
+{
+    struct student s;
+    struct buf name = {0};
+    buf_addf(&name, "%s, %s%s", folder, spec, dropout ? ", dropout" : "");
+    student_init(&s, folder, spec);
+    check_directions(&s, dropout, name.data);
+    student_free(&s);
+    buf_free(&name);
+}
+
+/* ---- what other terms may read: sentence vectors without a classifier, and tokens of the rows as they are ---- */
+
+static const char probe_name[] = "probe.weight";
+
+static int probe_prepare(struct objective *o, const struct objective_setting *setting, struct error *err)
+{
+    (void)o, (void)setting, (void)err;
+    return 0;
+}
+
+static void probe_heads(const struct objective *o, const struct bert_config *config, struct model_heads *heads)
+{
+    (void)o;
+    model_heads_add(heads, probe_name, 2, (size_t)config->hidden_size);
+}
+
+static double probe_count(const struct objective *o, const struct objective_rows *rows)
+{
+    (void)o;
+    return (double)rows->n;
+}
+
+static void probe_release(struct objective *o)
+{
+    (void)o;
+}
+
+/* l of x = 20 (w.x)^2 / hidden, for a weight w of the term's own; gradients of both. */
+static double probe_one(const float *w, const float *x, size_t hidden, double scale, float *dw, float *dx)
+{
+    double dot = 0;
+    for (size_t j = 0; j < hidden; j++)
+        dot += (double)w[j] * x[j];
+    for (size_t j = 0; j < hidden && dw; j++) {
+        dw[j] += (float)(scale * 40 * dot * x[j] / (double)hidden);
+        dx[j] += (float)(scale * 40 * dot * w[j] / (double)hidden);
+    }
+    return 20 * dot * dot / (double)hidden;
+}
+
+static double probe_add(const struct objective *o, struct objective_pass *p, double scale)
+{
+    const struct parameter *w = parameters_find(&p->model->parameters, probe_name);
+    float *dw = p->gradients ? p->gradients + w->offset : NULL;
+    size_t hidden = w->cols;
+    double loss = 0;
+    for (size_t i = 0; i < p->part.n && o->kind->reads & OBJECTIVE_VECTORS; i++)
+        loss += probe_one(w->value, p->vectors + i * hidden, hidden, scale, dw,
+                          p->d_vectors ? p->d_vectors + i * hidden : NULL);
+    for (size_t t = 0; t < p->batch->tokens && o->kind->reads & OBJECTIVE_TOKENS; t++)
+        loss += probe_one(w->value + hidden, p->tokens + t * hidden, hidden, scale, dw ? dw + hidden : NULL,
+                          p->d_tokens ? p->d_tokens + t * hidden : NULL);
+    return loss;
+}
+
+static void test_probe(const char *folder, unsigned reads, const char *name)
+{
+    static const struct model_dropout some = {0.1, 0.1, 0.1, 77};
+    const struct objective_kind kind = {.name = "probe",
+                                        .reads = OBJECTIVE_ROWS | reads,
+                                        .prepare = probe_prepare,
+                                        .add_heads = probe_heads,
+                                        .count = probe_count,
+                                        .add = probe_add,
+                                        .release = probe_release};
+    struct objective *term = xcalloc(1, sizeof *term);
+    struct student s;
+    *term = (struct objective){.kind = &kind, .weight = 1};
+    student_start(&s, folder, (struct objectives){.terms = term, .n = 1, .reads = kind.reads});
+    struct parameter *w = parameters_find(&s.m.parameters, probe_name);
+    for (size_t i = 0; i < w->size; i++) /* larger than an initialisation, so that there is something to measure */
+        s.m.parameters.slab[w->offset + i] *= 20;
+    is_long((long long)s.m.classes, 0, "%s: no classifier", name);
+    ok(parameters_have_head(&s.m.parameters, POOLER_WEIGHT) == ((reads & OBJECTIVE_VECTORS) != 0),
+       "%s: a pooler if wanted", name);
+    is_string(model_architecture(&s.m), "BertModel", "%s: an encoder", name);
+    check_directions(&s, &some, name);
     student_free(&s);
 }
 
@@ -474,6 +571,9 @@ int main(void)
     test_directions("pretraining", "mlm", NULL);
     test_directions("pretraining", "mlm", &some);
     test_directions("encoder", "label=0.5,mlm", &some);
+    test_probe("encoder", OBJECTIVE_VECTORS, "sentence vectors");
+    test_probe("encoder", OBJECTIVE_TOKENS, "tokens");
+    test_probe("gelu_new", OBJECTIVE_VECTORS | OBJECTIVE_TOKENS, "both");
     test_invariance();
     test_sum();
     return done_testing();
