@@ -159,6 +159,10 @@ static void parse(struct session_options *o, int argc, char **argv, struct run_r
          .help = "stop after N evaluations without a better one"},
         {'\0', "resume", CLI_FLAG, &o->resume, .help = "go on with the run of DIR that was interrupted"},
         {'\0', "metrics", CLI_FILE, &o->metrics, "FILE", .help = "write records of the run as NDJSON"},
+        {'\0', "precision", CLI_CHOICE, &o->precision, "TYPE", .choices = NN_PRECISION_CHOICES,
+         .help = "of the products; bf16: rounded inputs, float32 sums and weights"},
+        {'\0', "gemm", CLI_CHOICE, &o->gemm, "LIBRARY", .choices = NN_GEMM_CHOICES,
+         .help = "matrix library; auto: by the processor"},
         {'\0', "seed", CLI_UINT64, &t->seed, "N", .help = "of initialisation, shuffling and dropout"},
         {'\0', "threads", CLI_LONG, &o->threads, "N", .min = 1, .max = 1024, .no_default = true,
          .help = "instead of OMP_NUM_THREADS or all cores; no influence on results"},
@@ -170,7 +174,7 @@ static void parse(struct session_options *o, int argc, char **argv, struct run_r
                             .examples = "wp-tokenize -m MODEL rows.ndjson | bert-train -m MODEL -o student",
                             .options = table,
                             .max_operands = 1,
-                            .features = "matrix library: OpenBLAS, threads: OpenMP"};
+                            .describe = nn_cpu_features};
     for (size_t i = 0; table[i].name; i++)
         table[i].given = &given[i];
     int first = cli_parse(&cli, argc, argv);
@@ -208,7 +212,9 @@ static void report(const struct session *s)
 
 int main(int argc, char **argv)
 {
-    struct session_options o = {.argc = argc,
+    struct session_options o = {.gemm = "auto",
+                                .precision = "f32",
+                                .argc = argc,
                                 .argv = argv,
                                 .train = {.epochs = 3,
                                           .batch_size = 32,

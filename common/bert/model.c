@@ -14,15 +14,23 @@ static void gather_first(const struct nn *nn, float *out, const float *x, const 
     clear_tail(nn, out, b->rows, b->padded_rows, hidden);
 }
 
-/* q, k and v of all tokens; one product where the three weights lie side by side, as they do in a slab. */
+/* Whether the three weights and biases lie side by side, as they do in a slab. */
+static bool is_joined(const struct model *m, size_t layer)
+{
+    size_t hidden = (size_t)m->config.hidden_size;
+    const float *query = layer_weight(m, layer, QUERY_WEIGHT), *query_bias = layer_weight(m, layer, QUERY_BIAS);
+    return layer_weight(m, layer, KEY_WEIGHT) == query + hidden * hidden &&
+           layer_weight(m, layer, VALUE_WEIGHT) == query + 2 * hidden * hidden &&
+           layer_weight(m, layer, KEY_BIAS) == query_bias + hidden &&
+           layer_weight(m, layer, VALUE_BIAS) == query_bias + 2 * hidden;
+}
+
+/* q, k and v of all tokens; one product where that can be. */
 static void project_all(const struct model *m, const struct nn *nn, size_t layer, const struct layer_activations *l,
                         size_t tokens, size_t hidden)
 {
     const float *query = layer_weight(m, layer, QUERY_WEIGHT), *query_bias = layer_weight(m, layer, QUERY_BIAS);
-    if (layer_weight(m, layer, KEY_WEIGHT) == query + hidden * hidden &&
-        layer_weight(m, layer, VALUE_WEIGHT) == query + 2 * hidden * hidden &&
-        layer_weight(m, layer, KEY_BIAS) == query_bias + hidden &&
-        layer_weight(m, layer, VALUE_BIAS) == query_bias + 2 * hidden) {
+    if (is_joined(m, layer)) {
         nn->linear(nn, l->q, l->ldq, l->input, hidden, query, query_bias, tokens, 3 * hidden, hidden);
         return;
     }
@@ -133,6 +141,36 @@ void model_forward(const struct model *m, const struct nn *nn, struct activation
     struct pass p = {.m = m, .nn = nn, .a = a, .b = b, .dropout = dropout};
     activations_layout(a, &m->config, m->classes, b);
     nn->parallel(nn, forward, &p);
+}
+
+struct preparation {
+    const struct model *m;
+    const struct nn *nn;
+    enum nn_weights form;
+};
+
+static void prepare(void *argument)
+{
+    const struct preparation *p = argument;
+    const struct model *m = p->m;
+    size_t hidden = (size_t)m->config.hidden_size, layers = (size_t)m->config.num_hidden_layers;
+    static const enum layer_parameter weights[] = {QUERY_WEIGHT,     KEY_WEIGHT,           VALUE_WEIGHT,
+                                                   ATTENTION_OUTPUT_WEIGHT, INTERMEDIATE_WEIGHT, OUTPUT_WEIGHT};
+    for (size_t layer = 0; layer < layers; layer++) {
+        bool joined = layer + 1 < layers && is_joined(m, layer);
+        if (joined)
+            p->nn->prepare_weight(p->nn, layer_weight(m, layer, QUERY_WEIGHT), 3 * hidden, hidden, p->form);
+        for (size_t i = joined ? 3 : 0; i < sizeof weights / sizeof weights[0]; i++) {
+            const struct parameter *w = &m->parameters.list[parameter_of_layer(layer, weights[i])];
+            p->nn->prepare_weight(p->nn, w->value, w->rows, w->cols, p->form);
+        }
+    }
+}
+
+void model_prepare(const struct model *m, const struct nn *nn, enum nn_weights form)
+{
+    struct preparation p = {m, nn, form};
+    nn->parallel(nn, prepare, &p);
 }
 
 int model_open(struct model *m, const char *folder, struct error *err)

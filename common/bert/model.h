@@ -60,6 +60,9 @@ void model_clear_gradients(const struct model *m, const struct nn *nn, struct ac
 void model_backward(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
                     const struct model_dropout *dropout, float *gradients);
 
+/* Keeps the weights of all layers in the form in which their products read them fastest (nn.h: prepare_weight). */
+void model_prepare(const struct model *m, const struct nn *nn, enum nn_weights form);
+
 /* That a row of n tokens fits the model: its ids, its types (NULL: all 0), its length. */
 int model_check_row(const struct model *m, const int32_t *ids, const uint8_t *types, size_t n, struct error *err);
 /* The same of all rows; the text names the row, counted from 1. */

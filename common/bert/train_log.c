@@ -105,7 +105,7 @@ void train_log_start(const struct train_reports *r, const struct model *m, const
     add_text(&b, "device", nn->name);
     add_text(&b, "library", nn->library);
     add_text(&b, "kernels", nn->kernels);
-    add_text(&b, "precision", "f32");
+    add_text(&b, "precision", nn->precision == NN_BF16 ? "bf16" : "f32");
     add_integer(&b, "threads", nn->threads);
     buf_addf(&b, ",\"seed\":%llu", (unsigned long long)o->seed);
     add_optional(&b, "model", r->model);

@@ -99,14 +99,19 @@ static int check_label_options(const struct session *s, struct error *err)
 static int open_model_and_vocabulary(struct session *s, struct error *err)
 {
     const struct session_options *o = s->o;
+    const struct nn_options options = {
+        .threads = o->threads, .gemm = o->gemm, .precision = nn_precision_of(o->precision)};
     if (model_folder_check(o->output, o->force || s->recorded, err) < 0 || check_state(s, err) < 0 ||
-        nn_cpu(&s->nn, &(struct nn_options){.threads = o->threads}, err) < 0 ||
+        nn_cpu(&s->nn, &options, err) < 0 ||
         objectives_parse(&s->objectives, o->train.objective, err) < 0 || check_label_options(s, err) < 0)
         return -1;
     if (s->recorded && run_record_check(&s->record, s->state, &s->nn, err) < 0)
         return -1;
     if (!s->recorded && !(s->source = hub_resolve(o->model ? o->model : o->vocab, err)))
         return -1;
+    if (s->nn.precision == NN_BF16 && !s->nn.fast_bf16)
+        inform(0, "no bf16 products here (%s): float32 products of rounded numbers instead, which are not faster",
+               s->nn.library);
     s->lock = run_state_take(s->state, err);
     if (s->lock < 0)
         return -1;
@@ -455,6 +460,7 @@ int session_write(struct session *s, struct error *err)
 void session_free(struct session *s)
 {
     model_free(&s->model);
+    nn_free(&s->nn);
     objectives_free(&s->objectives);
     rows_free(&s->train);
     rows_free(&s->validation);

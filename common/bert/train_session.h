@@ -20,6 +20,7 @@ struct session_options {
     const char *file; /* the training rows; NULL or "-": stdin */
     bool force, keep_state, resume;
     long threads;
+    const char *gemm, *precision; /* nn.h */
     struct train_options train;
     char *options; /* for the record: run_record_options */
     int argc;

@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "nn/activation.h"
@@ -196,5 +197,20 @@ struct nn {
  * OpenBLAS's own threads away (see cpu/gemm_openblas.c). STATUS_USAGE where options ask for what is not there. */
 int nn_cpu(struct nn *nn, const struct nn_options *options, struct error *err);
 void nn_free(struct nn *nn);
+/* What the CPU backend has here, for -V -v: libraries with versions, kernels. It changes what OpenMP gives as nn_cpu
+ * does, so the process must not go on to compute. */
+void nn_cpu_features(char *out, size_t size);
+/* The options that tools have: "auto|builtin|openblas|onednn", "f32|bf16", "f32|bf16|int8", and what a choice means. */
+#define NN_GEMM_CHOICES "auto|builtin|openblas|onednn"
+#define NN_PRECISION_CHOICES "f32|bf16"
+#define NN_WEIGHTS_CHOICES "f32|bf16|int8"
+static inline enum nn_precision nn_precision_of(const char *name)
+{
+    return strcmp(name, "bf16") == 0 ? NN_BF16 : NN_F32;
+}
+static inline enum nn_weights nn_weights_of(const char *name)
+{
+    return strcmp(name, "int8") == 0 ? NN_WEIGHTS_INT8 : strcmp(name, "bf16") == 0 ? NN_WEIGHTS_BF16 : NN_WEIGHTS_F32;
+}
 
 #endif

@@ -4,6 +4,7 @@
  * columns, each column being summed from the first row to the last by one thread.
  */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,7 +31,7 @@ static void parallel(const struct nn *nn, void (*work)(void *argument), void *ar
 static void linear(const struct nn *nn, float *y, size_t ldy, const float *x, size_t ldx, const float *w,
                    const float *bias, size_t rows, size_t out, size_t in)
 {
-    const struct prepared *prepared = prepared_find(nn->cpu, w);
+    const struct prepared *prepared = prepared_find(nn->cpu, w, out, in);
     struct gemm g = {.kind = GEMM_FORWARD,
                      .m = rows,
                      .n = out,
@@ -431,6 +432,21 @@ int nn_cpu(struct nn *nn, const struct nn_options *options, struct error *err)
 #pragma omp parallel num_threads(threads)
     flush_denormals();
     return 0;
+}
+
+void nn_cpu_features(char *out, size_t size)
+{
+    struct gemm_library library;
+    size_t used = 0;
+    bool (*const libraries[])(struct gemm_library *) = {gemm_builtin, gemm_openblas, gemm_onednn};
+    int threads = omp_get_max_threads(); /* asking OpenBLAS may change it: see gemm_openblas.c */
+    out[0] = '\0';
+    for (int i = 0; i < 3; i++)
+        if (libraries[i](&library) && used < size)
+            used += (size_t)snprintf(out + used, size - used, "%s%s", i ? ", " : "matrix libraries: ", library.name);
+    if (used < size)
+        snprintf(out + used, size - used, "\nkernels: %s, int8 %s; threads: OpenMP, %d", cpu_kernels_choose()->name,
+                 int8_kernels_choose()->name, threads);
 }
 
 void nn_free(struct nn *nn)
