@@ -112,6 +112,7 @@ is "$(records whole/metrics.ndjson)" 120 "that were 120 steps"
 killed "while checkpoints are written" "--epochs 8 --save-steps 1 --eval-steps 5" 2 6 11 16 21
 # An epoch's end brings evaluation, epoch line and checkpoint.
 killed "every epoch" "--epochs 10" 3 9 17 25
+killed "masked language modelling" "--objective mlm --epochs 10 --save-steps 3 --eval-steps 7" 4 13 22
 killed "with the best one, patience, class weights and frozen parts" "--max-steps 300 --eval-steps 4 --save-steps 3
     --patience 6 --metric-for-best-model brier --load-best-model-at-end --class-weights balanced --label-smoothing 0.1
     --freeze embeddings,layers:0 --layer-wise-lr-decay 0.9" 3 11 19

@@ -98,6 +98,13 @@ def minutes(seconds):
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
+def share_workers(groups, group):
+    """Whether the next group asks the same loaded models: single rows after batches of one size."""
+    at = groups.index(group) + 1
+    return group.name.startswith("infer-") and at < len(groups) and \
+        groups[at].name == group.name.replace("infer-", "latency-")
+
+
 def measure(groups, quiet, state):
     total = sum(group.estimate() for group in groups)
     say(f"{len(groups)} groups of cells, about {minutes(total)}: " +
@@ -113,10 +120,7 @@ def measure(groups, quiet, state):
             say(f"{group.name}: {type(error).__name__}: {error}")
         finally:
             group.close()
-        # Workers of one size serve its groups and go before the next size comes.
-        size = group.name.rpartition("-")[2]
-        later = groups[groups.index(group) + 1:]
-        if not any(g.name.endswith("-" + size) for g in later) or group.name.startswith("latency"):
+        if not share_workers(groups, group):
             theirs.Worker.close_all()
         state["cells"][group.name] = group.cell
         state["peaks"]["probe"] = max(state["peaks"].get("probe", 0), quiet.best)

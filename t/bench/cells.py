@@ -58,6 +58,22 @@ class Quiet:
         return rate / self.best
 
 
+def waited():
+    """Seconds in which some task of this machine waited for a processor, and processor seconds that the host took away;
+    (0, 0) where the kernel does not tell."""
+    try:
+        pressure = pathlib.Path("/proc/pressure/cpu").read_text().split("total=")[1].split()[0]
+        stolen = pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[8]
+        return int(pressure) / 1e6, int(stolen) / os.sysconf("SC_CLK_TCK")
+    except (OSError, IndexError, ValueError):
+        return 0.0, 0.0
+
+
+def disturbed(run):
+    """Others used the machine while this run did: it is left out of the median where enough others are there."""
+    return run.get("quiet", 1) < 0.85 or run.get("waiting", 0) > 0.2 or run.get("stolen", 0) > 0.05
+
+
 def digest(*parts):
     h = hashlib.sha256()
     for part in parts:
@@ -109,7 +125,11 @@ class Group:
     def measure_one(self, name, quiet, say):
         try:
             before = quiet.wait()
+            started, (waiting, stolen) = time.monotonic(), waited()
             run = self.contenders[name].run()
+            seconds, now = time.monotonic() - started, waited()
+            run["waiting"] = round((now[0] - waiting) / seconds, 3)
+            run["stolen"] = round((now[1] - stolen) / seconds / quiet.threads, 3)
             run["quiet"] = round(min(before, quiet.probe() / quiet.best), 3)
             self.cell["runs"].setdefault(name, []).append(run)
             say(f"{self.name}: {name}: {run['value']:.4g}")
@@ -131,7 +151,7 @@ class Group:
 def median(cell, name, member="value"):
     """Of the runs in quiet moments, where there are at least three; else of all. None where there are none."""
     runs = [run for run in cell.get("runs", {}).get(name, []) if run.get(member) is not None]
-    quiet = [run for run in runs if run.get("quiet", 1) >= 0.85]
+    quiet = [run for run in runs if not disturbed(run)]
     values = [run[member] for run in (quiet if len(quiet) >= 3 else runs)]
     return statistics.median(values) if values else None
 

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 
+import cells
 import goals
 from cells import median, spread
 
@@ -109,7 +110,7 @@ def every_line(state):
     for name, cell in state["cells"].items():
         for contender, runs in cell["runs"].items():
             low, high, count = spread(cell, contender)
-            disturbed = sum(run.get("quiet", 1) < 0.85 for run in runs)
+            disturbed = sum(map(cells.disturbed, runs))
             remarks = list(dict.fromkeys(note for run in runs for note in run.get("notes") or []))
             remarks += ["cut short"] * any(run.get("cut") for run in runs)
             remarks += list(dict.fromkeys(run["variant"] for run in runs if run.get("variant")))

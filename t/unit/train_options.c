@@ -422,6 +422,7 @@ int main(void)
     test_moments(trash);
     test_run_state(trash);
     test_spool(trash);
+    nn_free(&nn);
     folder_remove(trash, &err);
     free(trash);
     return done_testing();
