@@ -184,7 +184,7 @@ static void test_norm(struct nn *nn)
 
 /* ---- attention ---- */
 
-enum { HEADS = 2, HEAD = 5, HIDDEN = HEADS * HEAD, SENTENCES = 4, TOKENS = 27 };
+enum { HEADS = 2, SENTENCES = 4, TOKENS = 27 };
 
 struct attention_op {
     struct nn *nn;
@@ -195,11 +195,13 @@ struct attention_op {
 static void attention_forward(void *p)
 {
     struct attention_op *o = p;
-    o->nn->attention(o->nn, o->context, HIDDEN, o->probabilities, o->q, HIDDEN, o->k, o->v, HIDDEN, &o->a);
+    size_t hidden = o->a.heads * o->a.head_size;
+    o->nn->attention(o->nn, o->context, hidden, o->probabilities, o->q, hidden, o->k, o->v, hidden, &o->a);
 }
 
-static void test_attention(struct nn *nn, bool first_only, float dropout)
+static void test_attention(struct nn *nn, size_t head, bool first_only, float dropout)
 {
+    size_t hidden = HEADS * head;
     static const int64_t offsets[SENTENCES + 1] = {0, 1, 4, 21, TOKENS};
     size_t probability_offsets[SENTENCES + 1] = {0}, queries = first_only ? SENTENCES : TOKENS;
     uint64_t row[TOKENS];
@@ -216,26 +218,26 @@ static void test_attention(struct nn *nn, bool first_only, float dropout)
                                 probability_offsets,
                                 first_only,
                                 HEADS,
-                                HEAD,
+                                head,
                                 0.4f,
                                 {.probability = dropout, .seed = 5, .row = row},
                                 nn_site(2, NN_SITE_ATTENTION_OUTPUT)};
-    o.context = xaligned(queries * HIDDEN * sizeof(float));
+    o.context = xaligned(queries * hidden * sizeof(float));
     o.probabilities = xaligned(probability_offsets[SENTENCES] * sizeof(float));
-    o.q = random_floats(queries * HIDDEN, 1), o.k = random_floats(TOKENS * HIDDEN, 1);
-    o.v = random_floats(TOKENS * HIDDEN, 1);
-    float *r = random_floats(queries * HIDDEN, 1), *dq = xaligned(queries * HIDDEN * sizeof(float));
-    float *dk = xaligned(TOKENS * HIDDEN * sizeof(float)), *dv = xaligned(TOKENS * HIDDEN * sizeof(float));
-    struct check c = {attention_forward, &o, o.context, r, queries * HIDDEN};
+    o.q = random_floats(queries * hidden, 1), o.k = random_floats(TOKENS * hidden, 1);
+    o.v = random_floats(TOKENS * hidden, 1);
+    float *r = random_floats(queries * hidden, 1), *dq = xaligned(queries * hidden * sizeof(float));
+    float *dk = xaligned(TOKENS * hidden * sizeof(float)), *dv = xaligned(TOKENS * hidden * sizeof(float));
+    struct check c = {attention_forward, &o, o.context, r, queries * hidden};
     attention_forward(&o);
-    nn->attention_backward(nn, dq, HIDDEN, dk, dv, HIDDEN, r, HIDDEN, o.probabilities, o.q, HIDDEN, o.k, o.v, HIDDEN,
+    nn->attention_backward(nn, dq, hidden, dk, dv, hidden, r, hidden, o.probabilities, o.q, hidden, o.k, o.v, hidden,
                            &o.a);
     const float *gradients[] = {dq, dk, dv};
     float *inputs[] = {o.q, o.k, o.v};
     for (int i = 0; i < 3; i++) {
-        snprintf(name, sizeof name, "attention%s%s, %c", first_only ? " of first tokens" : "",
+        snprintf(name, sizeof name, "attention, heads of %zu%s%s, %c", head, first_only ? " of first tokens" : "",
                  dropout > 0 ? " with dropout" : "", "qkv"[i]);
-        check_gradient(&c, inputs[i], gradients[i], (i == 0 ? queries : TOKENS) * HIDDEN, name);
+        check_gradient(&c, inputs[i], gradients[i], (i == 0 ? queries : TOKENS) * hidden, name);
     }
     free(o.context), free(o.probabilities), free(o.q), free(o.k), free(o.v), free(r), free(dq), free(dk), free(dv);
 }
@@ -438,7 +440,8 @@ int main(void)
     test_norm(&nn);
     for (int first_only = 0; first_only < 2; first_only++)
         for (int drop = 0; drop < 2; drop++)
-            test_attention(&nn, first_only, drop ? 0.2f : 0.0f);
+            for (size_t head = 5; head < 80; head = head == 5 ? 32 : head * 2) /* plain loops, panels */
+                test_attention(&nn, head, first_only, drop ? 0.2f : 0.0f);
     test_embed(&nn);
     test_adamw(&nn);
     test_accuracy(&kernels_generic);

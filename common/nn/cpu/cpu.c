@@ -196,11 +196,16 @@ static size_t longest_sentence(const struct nn_attention *a)
     return longest;
 }
 
+static float *head_scratch(const struct nn *nn, const struct nn_attention *a)
+{
+    size_t longest = longest_sentence(a);
+    return cpu_scratch(nn->cpu, head_scratch_size(longest, a->first_only ? 1 : longest, a->head_size));
+}
+
 static void attention(const struct nn *nn, float *context, size_t ldc, float *probabilities, const float *q, size_t ldq,
                       const float *k, const float *v, size_t ldkv, const struct nn_attention *a)
 {
-    size_t scratch_size = head_scratch_size(longest_sentence(a), a->head_size);
-    struct head h = {.scratch = cpu_scratch(nn->cpu, scratch_size)};
+    struct head h = {.scratch = head_scratch(nn, a)};
 #pragma omp for schedule(dynamic, 4)
     for (size_t part = 0; part < a->rows * a->heads; part++) {
         size_t sentence = part / a->heads, head = part % a->heads, column = head * a->head_size;
@@ -216,8 +221,7 @@ static void attention_backward(const struct nn *nn, float *dq, size_t lddq, floa
                                const float *dcontext, size_t ldc, const float *probabilities, const float *q,
                                size_t ldq, const float *k, const float *v, size_t ldkv, const struct nn_attention *a)
 {
-    size_t scratch_size = head_scratch_size(longest_sentence(a), a->head_size);
-    struct head h = {.scratch = cpu_scratch(nn->cpu, scratch_size)};
+    struct head h = {.scratch = head_scratch(nn, a)};
 #pragma omp for schedule(dynamic, 4)
     for (size_t part = 0; part < a->rows * a->heads; part++) {
         size_t sentence = part / a->heads, head = part % a->heads, column = head * a->head_size;

@@ -36,11 +36,11 @@ enum { LANES = 8, GEMM_ROWS = 6 };
 #endif
 enum { GEMM_COLUMNS = 2 * LANES };
 
-/* c[rows, GEMM_COLUMNS] = (or +=) a b + bias over one block of k; `rows` and the strides of a are constants where it is
- * inlined. a(i, k) lies at a[i * row_stride + k * k_stride]. */
+/* c[rows, GEMM_COLUMNS] = (or +=) a b + bias over one block of k; `rows` is a constant where it is inlined, and so is one
+ * of the strides of a: a(i, k) lies at a[i * row_stride + k * k_stride]. Row k of b lies at b[k * ldb]. */
 static inline __attribute__((always_inline)) void micro_kernel(size_t rows, size_t k, const float *a, size_t row_stride,
-                                                               size_t k_stride, const float *b, const float *bias,
-                                                               bool accumulate, float *c, size_t ldc)
+                                                               size_t k_stride, const float *b, size_t ldb,
+                                                               const float *bias, bool accumulate, float *c, size_t ldc)
 {
     vector sum[GEMM_ROWS][2];
     for (size_t i = 0; i < rows; i++)
@@ -51,7 +51,7 @@ static inline __attribute__((always_inline)) void micro_kernel(size_t rows, size
     }
     for (size_t p = 0; p < k; p++) {
         vector b0 = vector_load(b), b1 = vector_load(b + LANES);
-        b += GEMM_COLUMNS;
+        b += ldb;
 #pragma GCC unroll 12
         for (size_t i = 0; i < rows; i++) {
             vector x = vector_broadcast(a[i * row_stride]);
@@ -70,21 +70,20 @@ static inline __attribute__((always_inline)) void micro_kernel(size_t rows, size
     }
 }
 
-typedef void micro_kernel_function(size_t k, const float *a, size_t row_stride, const float *b, const float *bias,
-                                   bool accumulate, float *c, size_t ldc);
+/* stride: of the rows of a where it lies as it is, of k where it lies across. */
+typedef void micro_kernel_function(size_t k, const float *a, size_t stride, const float *b, size_t ldb,
+                                   const float *bias, bool accumulate, float *c, size_t ldc);
 
-/* The first operand as it lies (consecutive k), and in panels (consecutive rows). */
 #define MICRO_KERNELS(n)                                                                                               \
-    static void lying_##n(size_t k, const float *a, size_t row_stride, const float *b, const float *bias,              \
+    static void lying_##n(size_t k, const float *a, size_t stride, const float *b, size_t ldb, const float *bias,      \
                           bool accumulate, float *c, size_t ldc)                                                       \
     {                                                                                                                  \
-        micro_kernel(n, k, a, row_stride, 1, b, bias, accumulate, c, ldc);                                             \
+        micro_kernel(n, k, a, stride, 1, b, ldb, bias, accumulate, c, ldc);                                            \
     }                                                                                                                  \
-    static void panel_##n(size_t k, const float *a, size_t row_stride, const float *b, const float *bias,              \
-                          bool accumulate, float *c, size_t ldc)                                                       \
+    static void across_##n(size_t k, const float *a, size_t stride, const float *b, size_t ldb, const float *bias,     \
+                           bool accumulate, float *c, size_t ldc)                                                      \
     {                                                                                                                  \
-        (void)row_stride;                                                                                              \
-        micro_kernel(n, k, a, 1, GEMM_ROWS, b, bias, accumulate, c, ldc);                                              \
+        micro_kernel(n, k, a, 1, stride, b, ldb, bias, accumulate, c, ldc);                                            \
     }
 MICRO_KERNELS(1)
 MICRO_KERNELS(2)
@@ -102,14 +101,14 @@ MICRO_KERNELS(12)
 static micro_kernel_function *const lying[GEMM_ROWS + 1] = {
     NULL,    lying_1, lying_2, lying_3,  lying_4,  lying_5, lying_6,
     lying_7, lying_8, lying_9, lying_10, lying_11, lying_12};
-static micro_kernel_function *const in_panel[GEMM_ROWS + 1] = {
-    NULL,    panel_1, panel_2, panel_3,  panel_4,  panel_5, panel_6,
-    panel_7, panel_8, panel_9, panel_10, panel_11, panel_12};
+static micro_kernel_function *const across[GEMM_ROWS + 1] = {
+    NULL,     across_1, across_2, across_3,  across_4,  across_5, across_6,
+    across_7, across_8, across_9, across_10, across_11, across_12};
 #else
 static micro_kernel_function *const lying[GEMM_ROWS + 1] = {NULL,    lying_1, lying_2, lying_3,
                                                             lying_4, lying_5, lying_6};
-static micro_kernel_function *const in_panel[GEMM_ROWS + 1] = {NULL,    panel_1, panel_2, panel_3,
-                                                               panel_4, panel_5, panel_6};
+static micro_kernel_function *const across[GEMM_ROWS + 1] = {NULL,     across_1, across_2, across_3,
+                                                             across_4, across_5, across_6};
 #endif
 
 /* One tile: rows x columns of c; b: its first panel, panels are `b_stride` floats apart. */
@@ -122,10 +121,11 @@ static void tile_kernel(const struct gemm_tile *t)
         for (size_t i = 0; i < t->rows; i += GEMM_ROWS) {
             size_t rows = t->rows - i < GEMM_ROWS ? t->rows - i : GEMM_ROWS;
             const float *a = packed ? t->a + i / GEMM_ROWS * t->a_panel_stride : t->a + i * t->lda;
-            micro_kernel_function *kernel = packed ? in_panel[rows] : lying[rows];
+            micro_kernel_function *kernel = packed ? across[rows] : lying[rows];
+            size_t stride = packed ? GEMM_ROWS : t->lda;
             float *c = t->c + i * t->ldc + j;
             if (width == GEMM_COLUMNS) {
-                kernel(t->k, a, t->lda, b, t->bias ? t->bias + j : NULL, t->accumulate, c, t->ldc);
+                kernel(t->k, a, stride, b, GEMM_COLUMNS, t->bias ? t->bias + j : NULL, t->accumulate, c, t->ldc);
                 continue;
             }
             float edge[GEMM_ROWS * GEMM_COLUMNS], bias[GEMM_COLUMNS] = {0};
@@ -133,7 +133,7 @@ static void tile_kernel(const struct gemm_tile *t)
                 memcpy(bias, t->bias + j, width * sizeof *bias);
             for (size_t r = 0; t->accumulate && r < rows; r++)
                 memcpy(edge + r * GEMM_COLUMNS, c + r * t->ldc, width * sizeof *edge);
-            kernel(t->k, a, t->lda, b, t->bias ? bias : NULL, t->accumulate, edge, GEMM_COLUMNS);
+            kernel(t->k, a, stride, b, GEMM_COLUMNS, t->bias ? bias : NULL, t->accumulate, edge, GEMM_COLUMNS);
             for (size_t r = 0; r < rows; r++)
                 memcpy(c + r * t->ldc, edge + r * GEMM_COLUMNS, width * sizeof *edge);
         }

@@ -17,7 +17,7 @@ struct head {
     size_t queries, tokens, size; /* size: of the head */
     size_t padded;                /* tokens rounded up to 16 */
     float scale;
-    float *scratch; /* head_scratch_size(tokens, size) floats */
+    float *scratch; /* head_scratch_size(tokens, queries, size) floats */
     /* dropout on the probabilities; probability 0: none */
     float probability;
     uint64_t seed, row;
@@ -37,10 +37,10 @@ static inline size_t head_mask_queries(size_t tokens)
     return tokens < 1024 ? 1024 / tokens : 1;
 }
 
-/* Keys (or values) transposed, one line of probabilities, the dropout masks of some queries. */
-static inline size_t head_scratch_size(size_t tokens, size_t size)
+/* Keys (or values) transposed, two matrices of a number for each query and token, the dropout masks of some queries. */
+static inline size_t head_scratch_size(size_t tokens, size_t queries, size_t size)
 {
-    return (tokens + 15) / 16 * 16 * (size + 1) + dropout_mask_size(tokens < 1024 ? 1024 : tokens);
+    return (tokens + 31) / 32 * 32 * (size + 2 * queries) + dropout_mask_size(tokens < 1024 ? 1024 : tokens);
 }
 
 struct cpu_kernels {

@@ -2,11 +2,15 @@
 #if defined(__x86_64__)
 #define KERNELS kernels_avx512
 #define INT8_KERNELS int8_kernels_avx512
+#define ATTENTION attention
+#define ATTENTION_BACKWARD attention_backward
 #define KERNELS_NAME "avx512"
 #define GEMM_KERNELS gemm_kernels_avx512
 #include "nn/cpu/kernels_body.h"
 #include "nn/cpu/gemm_body.h"
+#include "nn/cpu/attention_body.h"
 #include "nn/cpu/int8_body.h"
+#include "nn/cpu/kernels_table.h"
 #else
 typedef int no_kernels_here; /* a translation unit must not be empty */
 #endif

@@ -315,8 +315,8 @@ static inline const float *mask_of_query(float *mask, const struct head *h, size
     return mask + i % together * h->tokens;
 }
 
-static void attention(float *context, size_t ldc, float *probabilities, const float *q, size_t ldq, const float *k,
-                      const float *v, size_t ldkv, const struct head *h)
+static void attention_plain(float *context, size_t ldc, float *probabilities, const float *q, size_t ldq, const float *k,
+                            const float *v, size_t ldkv, const struct head *h)
 {
     float *keys = h->scratch, *p = keys + h->padded * h->size, *mask = p + h->padded;
     transpose_head(keys, k, ldkv, h->tokens, h->size, h->padded);
@@ -334,7 +334,7 @@ static void attention(float *context, size_t ldc, float *probabilities, const fl
     }
 }
 
-static void attention_backward(float *dq, size_t lddq, float *dk, float *dv, size_t lddkv, const float *dcontext,
+static void attention_backward_plain(float *dq, size_t lddq, float *dk, float *dv, size_t lddkv, const float *dcontext,
                                size_t ldc, const float *probabilities, const float *q, size_t ldq, const float *k,
                                const float *v, size_t ldkv, const struct head *h)
 {
@@ -499,22 +499,3 @@ static void adamw_past(float *p, float *m, float *v, size_t n, const struct nn_a
         memcpy(v + begin, block_v, size);
     }
 }
-
-const struct cpu_kernels KERNELS = {
-    .name = KERNELS_NAME,
-    .add_bias = add_bias,
-    .activation = activation,
-    .multiply = multiply,
-    .add_norm = add_norm,
-    .norm_backward = norm_backward,
-    .norm_parameters = norm_parameters,
-    .column_sums = column_sums,
-    .dropout_mask = dropout_mask,
-    .attention = attention,
-    .attention_backward = attention_backward,
-    .cross_entropy = cross_entropy,
-    .sum_of_squares = sum_of_squares,
-    .round_bf16 = round_bf16,
-    .adamw = adamw,
-    .adamw_past = adamw_past,
-};
