@@ -406,6 +406,7 @@ static int write_model(struct session *s, struct error *err)
     const char *origin = o->model ? o->model : "random weights";
     model_card_write(&card, &s->model, origin, &data, &o->train, &s->result);
     struct model_folder folder = folder_of(s, card.data);
+    folder.bf16 = strcmp(o->save_dtype, "bf16") == 0;
     int status = model_folder_write(o->output, &folder, o->force || s->recorded, err);
     buf_free(&card);
     return status;
