@@ -148,6 +148,8 @@ static void parse(struct session_options *o, int argc, char **argv, struct run_r
         {'\0', "save-steps", CLI_LONG, &t->save_steps, "N", .min = 1, .max = 1e12, .no_default = true,
          .help = "write a checkpoint every N steps instead of every epoch"},
         {'\0', "keep", CLI_LONG, &t->keep, "N", .min = 1, .max = 1e6, .help = "newest checkpoints that stay"},
+        {'\0', "save-dtype", CLI_CHOICE, &o->save_dtype, "TYPE", .choices = "f32|bf16",
+         .help = "type of the weights in DIR; bf16 halves the file"},
         {'\0', "keep-state", CLI_FLAG, &o->keep_state, .help = "leave the checkpoints in DIR.state at the end"},
         {'\0', "log-steps", CLI_LONG, &t->log_steps, "N", .min = 1, .max = 1e12, .no_default = true,
          .help = "record every Nth step in --metrics"},
@@ -214,6 +216,7 @@ int main(int argc, char **argv)
 {
     struct session_options o = {.gemm = "auto",
                                 .precision = "f32",
+                                .save_dtype = "f32",
                                 .argc = argc,
                                 .argv = argv,
                                 .train = {.epochs = 3,

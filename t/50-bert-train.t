@@ -247,7 +247,7 @@ names() {
         grep -o '"[a-z0-9_]*":' | tr -d '":' | tr '\n' ' '
 }
 is "$(names start)" "event version argv device library kernels precision threads seed model \
-weights_sha256 parameters_trained classes rows train_sha256 validation_rows validation_sha256 objective label_smoothing \
+weights_fingerprint parameters_trained classes rows train_sha256 validation_rows validation_sha256 objective label_smoothing \
 hidden_dropout attention_dropout classifier_dropout shuffle batch_size gradient_accumulation_steps optimizer adam_beta1 \
 adam_beta2 adam_epsilon weight_decay max_grad_norm learning_rate lr_scheduler_type layer_wise_lr_decay warmup_steps steps " "members of start"
 is "$(names step)" "event step epoch loss learning_rate grad_norm " "members of step"

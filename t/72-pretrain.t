@@ -55,6 +55,27 @@ done
 cp made/encoder/model.safetensors first
 is_rc 0 "the same command again" -- train
 is "$(grep -c 'is there already' err)" 7 "does nothing twice"
+is_rc 0 "--save-dtype bf16" -- "$pretrain" -o half --vocab-size 600 --validation 40 --max-steps 3 --batch-size 8 --threads 1 \
+    --save-dtype bf16 sentences
+cat >rounded.py <<'PYTHON'
+import json, struct, sys
+def read(path):
+    data = open(path, "rb").read()
+    n, = struct.unpack_from("<Q", data)
+    header = json.loads(data[8:8 + n])
+    return {k: (v["dtype"], data[8 + n + v["data_offsets"][0]:8 + n + v["data_offsets"][1]])
+            for k, v in header.items() if k != "__metadata__"}
+whole, half = read(sys.argv[1]), read(sys.argv[2])
+assert whole.keys() == half.keys()
+for name, (dtype, data) in whole.items():
+    bits = struct.unpack(f"<{len(data) // 4}I", data)
+    assert dtype == "F32" and half[name][0] == "BF16"
+    assert half[name][1] == struct.pack(f"<{len(bits)}H", *((b + 0x7FFF + (b >> 16 & 1)) >> 16 for b in bits)), name
+PYTHON
+is_rc 0 "its weights are those of the other, rounded" -- python3 rounded.py first half/encoder/model.safetensors
+like "$(cat half/encoder/config.json)" '"dtype": "bfloat16"' "and its config says so"
+is_rc 0 "and it can be trained on" -- sh -c 'wp-tokenize -q -m half/encoder "$TESTDATA/mini/validation.tsv" |
+    bert-train -q -m half/encoder -o half/student --max-steps 2'
 rm -rf made/encoder
 is_rc 0 "without the encoder" -- train
 is "$(grep -c 'is there already' err)" 6 "only that is made again"

@@ -47,6 +47,7 @@ struct model_folder {
     bool do_lower_case;           /* for a tokenizer_config.json that has to be made */
     long model_max_length;
     const char *card; /* README.md, text */
+    bool bf16;        /* tensors are rounded to BF16, half the size; else F32 */
     /* Writes further files of the caller's own (output_open_part) into the folder, before it takes its place; may be
      * NULL. */
     int (*write_more)(void *context, const char *folder, struct error *err);

@@ -372,8 +372,9 @@ static void add_labels(struct buf *out, const struct bert_config *config, bool i
     buf_addstr(out, "\n  },\n");
 }
 
-void bert_config_write(const struct bert_config *config, struct buf *out)
+void bert_config_write(const struct bert_config *config, bool bf16, struct buf *out)
 {
+    const char *dtype = bf16 ? "bfloat16" : "float32";
     bool classifies = !config->architecture;
     buf_addf(out, "{\n  \"architectures\": [\n    \"%s\"\n  ],\n",
              classifies ? "BertForSequenceClassification" : config->architecture);
@@ -382,7 +383,7 @@ void bert_config_write(const struct bert_config *config, struct buf *out)
         buf_addstr(out, "  \"classifier_dropout\": null,\n");
     else
         add_double(out, "classifier_dropout", config->classifier_dropout);
-    buf_addstr(out, "  \"dtype\": \"float32\",\n  \"hidden_act\": ");
+    buf_addf(out, "  \"dtype\": \"%s\",\n  \"hidden_act\": ", dtype);
     add_text(out, config->hidden_act_name);
     buf_addstr(out, ",\n");
     add_double(out, "hidden_dropout_prob", config->hidden_dropout_prob);
@@ -404,7 +405,7 @@ void bert_config_write(const struct bert_config *config, struct buf *out)
         add_long(out, "pad_token_id", config->pad_token_id);
     if (classifies)
         buf_addstr(out, "  \"problem_type\": \"single_label_classification\",\n");
-    buf_addstr(out, "  \"torch_dtype\": \"float32\",\n");
+    buf_addf(out, "  \"torch_dtype\": \"%s\",\n", dtype);
     add_long(out, "type_vocab_size", config->type_vocab_size);
     buf_addstr(out, "  \"vocab_size\": ");
     json_add_long(out, config->vocab_size);

@@ -32,7 +32,7 @@ int bert_config_read(struct bert_config *config, const char *folder, struct erro
 bool bert_config_preset(struct bert_config *config, const char *name, long vocab_size);
 /* config.json. Of a sequence classifier: architectures BertForSequenceClassification, id2label, label2id, problem_type
  * single_label_classification; of another architecture without the last three. */
-void bert_config_write(const struct bert_config *config, struct buf *out);
+void bert_config_write(const struct bert_config *config, bool bf16, struct buf *out);
 void bert_config_set_labels(struct bert_config *config, char *const *labels, size_t n);
 void bert_config_free(struct bert_config *config);
 

@@ -110,19 +110,46 @@ static int write_text(const char *folder, const char *name, const char *text, si
     return result;
 }
 
-static int write_config(const char *folder, const struct bert_config *config, struct error *err)
+static int write_config(const char *folder, const struct bert_config *config, bool bf16, struct error *err)
 {
     struct buf text = {0};
-    bert_config_write(config, &text);
+    bert_config_write(config, bf16, &text);
     int result = write_text(folder, "config.json", text.data, text.len, err);
     buf_free(&text);
     return result;
 }
 
+static uint16_t bf16_of(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    if ((bits & 0x7FFFFFFF) > 0x7F800000) /* NaN stays one */
+        return (uint16_t)(bits >> 16 | 0x40);
+    return (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16); /* to nearest, ties to even */
+}
+
+/* Lets the tensors, which hold floats, point at rounded copies in the memory that is returned. */
+static uint16_t *round_tensors(struct st_tensor *tensors, size_t n)
+{
+    size_t size = 0, at = 0;
+    for (size_t i = 0; i < n; i++)
+        size += tensors[i].shape[0] * (tensors[i].rank > 1 ? tensors[i].shape[1] : 1);
+    uint16_t *rounded = xmalloc_array(size + 1, sizeof *rounded);
+    for (size_t i = 0; i < n; i++) {
+        const float *values = tensors[i].data;
+        size_t count = tensors[i].shape[0] * (tensors[i].rank > 1 ? tensors[i].shape[1] : 1);
+        tensors[i].data = rounded + at;
+        for (size_t k = 0; k < count; k++)
+            rounded[at++] = bf16_of(values[k]);
+    }
+    return rounded;
+}
+
 /* The parameters that belong to the model, or those that do not; without any, there is no file. */
-static int write_weights(const char *folder, const char *name, const struct parameters *p, bool auxiliary,
+static int write_weights(const char *folder, const char *name, const struct model_folder *m, bool auxiliary,
                          struct error *err)
 {
+    const struct parameters *p = m->parameters;
     static const struct st_meta metadata[] = {{"format", "pt"}}; /* transformers asks for it */
     struct st_tensor *tensors = xcalloc(p->n, sizeof *tensors);
     char *path = path_join(folder, name);
@@ -137,17 +164,19 @@ static int write_weights(const char *folder, const char *name, const struct para
             result = error_set(err, STATUS_FAILURE, "%s: %s has no value", path, parameter->name);
         tensors[n++] =
             (struct st_tensor){.name = parameter->name,
-                               .dtype = ST_F32,
+                               .dtype = m->bf16 ? ST_BF16 : ST_F32,
                                .rank = parameter->decay ? 2 : 1, /* a matrix, or a bias or LayerNorm's weight */
                                .shape = {parameter->rows, parameter->cols},
                                .data = parameter->value};
     }
+    uint16_t *rounded = m->bf16 && result == 0 ? round_tensors(tensors, n) : NULL;
     if (result == 0 && n > 0 && (result = output_open_part(&out, path, err)) == 0) {
         st_write(&out, tensors, n, metadata, sizeof metadata / sizeof *metadata);
         result = output_close(&out);
         if (result < 0)
             error_set(err, out.error.status, "%s", out.error.text);
     }
+    free(rounded);
     free(tensors);
     free(path);
     return result;
@@ -246,9 +275,9 @@ static int write_tokenizer(const char *folder, const struct model_folder *m, str
 
 static int write_files(const char *folder, const struct model_folder *m, struct error *err)
 {
-    if (write_config(folder, m->config, err) < 0 || write_tokenizer(folder, m, err) < 0 ||
-        write_weights(folder, "model.safetensors", m->parameters, false, err) < 0 ||
-        write_weights(folder, "auxiliary.safetensors", m->parameters, true, err) < 0)
+    if (write_config(folder, m->config, m->bf16, err) < 0 || write_tokenizer(folder, m, err) < 0 ||
+        write_weights(folder, "model.safetensors", m, false, err) < 0 ||
+        write_weights(folder, "auxiliary.safetensors", m, true, err) < 0)
         return -1;
     if (m->card && write_text(folder, "README.md", m->card, strlen(m->card), err) < 0)
         return -1;

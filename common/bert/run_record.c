@@ -112,7 +112,7 @@ int run_record_write(const char *state, const struct run_record *r, const char *
     add_member(&out, "kernels", r->kernels);
     add_member(&out, "train_sha256", r->train_sha256);
     add_member(&out, "validation_sha256", r->validation_sha256);
-    add_member(&out, "weights_sha256", r->weights_sha256);
+    add_member(&out, "weights_fingerprint", r->weights_fingerprint);
     add_member(&out, "source", r->source);
     add_member(&out, "metrics", r->metrics);
     add_member(&out, "file", r->file);
@@ -136,12 +136,13 @@ static const char *member_text(const struct run_record *r, const char *name)
     return node && node->type == JSON_STRING ? node->text : NULL;
 }
 
-static bool take_digest(const struct run_record *r, const char *name, char sha256[SHA256_HEX_SIZE])
+/* An empty one means: none. */
+static bool take_digest(const struct run_record *r, const char *name, char *digest, size_t size)
 {
     const char *text = member_text(r, name);
-    if (!text || (strlen(text) != SHA256_HEX_SIZE - 1 && *text))
+    if (!text || (strlen(text) != size - 1 && *text))
         return false;
-    memcpy(sha256, text, strlen(text) + 1);
+    memcpy(digest, text, strlen(text) + 1);
     return true;
 }
 
@@ -178,10 +179,10 @@ int run_record_read(struct run_record *r, const char *state, struct error *err)
     r->source = member_text(r, "source");
     r->metrics = member_text(r, "metrics");
     r->file = member_text(r, "file");
+    (void)take_digest(r, "weights_fingerprint", r->weights_fingerprint, sizeof r->weights_fingerprint);
     if (!member_text(r, "version") || !r->device || !r->library || !r->kernels || !r->source ||
-        !take_digest(r, "train_sha256", r->train_sha256) ||
-        !take_digest(r, "validation_sha256", r->validation_sha256) ||
-        !take_digest(r, "weights_sha256", r->weights_sha256) || !take_argv(r)) {
+        !take_digest(r, "train_sha256", r->train_sha256, sizeof r->train_sha256) ||
+        !take_digest(r, "validation_sha256", r->validation_sha256, sizeof r->validation_sha256) || !take_argv(r)) {
         error_set(err, STATUS_FAILURE, "%s: is no record of a run, or one of another version", path);
         goto fail;
     }

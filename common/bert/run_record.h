@@ -13,13 +13,13 @@
 #include "wire/json.h"
 
 struct run_record {
-    const char *device, *library, *kernels;  /* struct nn's */
-    char train_sha256[SHA256_HEX_SIZE];      /* spool_digest */
-    char validation_sha256[SHA256_HEX_SIZE]; /* empty: no validation rows */
-    char weights_sha256[SHA256_HEX_SIZE];    /* of what it started from */
-    const char *source;                      /* where the vocabulary and the weights are: an absolute path */
-    const char *metrics;                     /* an absolute path, "-", or NULL */
-    const char *file;                        /* the operand; NULL: none */
+    const char *device, *library, *kernels;         /* struct nn's */
+    char train_sha256[SHA256_HEX_SIZE];             /* spool_digest */
+    char validation_sha256[SHA256_HEX_SIZE];        /* empty: no validation rows */
+    char weights_fingerprint[FINGERPRINT_HEX_SIZE]; /* of what it started from */
+    const char *source;                             /* where the vocabulary and the weights are: an absolute path */
+    const char *metrics;                            /* an absolute path, "-", or NULL */
+    const char *file;                               /* the operand; NULL: none */
     int argc;
     char **argv;
     /* of a record that was read: what the strings above lie in */

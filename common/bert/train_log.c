@@ -109,7 +109,7 @@ void train_log_start(const struct train_reports *r, const struct model *m, const
     add_integer(&b, "threads", nn->threads);
     buf_addf(&b, ",\"seed\":%llu", (unsigned long long)o->seed);
     add_optional(&b, "model", r->model);
-    add_optional(&b, "weights_sha256", r->weights_sha256);
+    add_optional(&b, "weights_fingerprint", r->weights_fingerprint);
     add_integer(&b, "parameters_trained", (long long)plan->parameters_trained);
     add_integer(&b, "classes", (long long)m->classes);
     add_integer(&b, "rows", (long long)data->train->n);

@@ -163,7 +163,7 @@ static int check_digest(const char *now, const char *then, const char *what, str
     if (strcmp(now, then) == 0)
         return 0;
     return error_set(err, STATUS_FAILURE,
-                     "%s changed since the run began (SHA-256 %.12s..., then %.12s...); start over with -f", what, now,
+                     "%s changed since the run began (now %.12s..., then %.12s...); start over with -f", what, now,
                      then);
 }
 
@@ -203,13 +203,13 @@ static int take_labels(struct session *s, bool fresh, struct error *err)
 /* What the run starts from; a run that starts afresh must find it as it was. */
 static int digest_weights(struct session *s, struct error *err)
 {
-    char sha256[SHA256_HEX_SIZE];
+    char fingerprint[FINGERPRINT_HEX_SIZE];
     if (s->has_checkpoint)
         return 0;
-    sha256_hex(s->model.parameters.slab, s->model.parameters.slab_size * sizeof(float), sha256);
+    fingerprint_hex(s->model.parameters.slab, s->model.parameters.slab_size * sizeof(float), fingerprint);
     if (s->recorded)
-        return check_digest(sha256, s->record.weights_sha256, s->source, err);
-    memcpy(s->record.weights_sha256, sha256, sizeof sha256);
+        return check_digest(fingerprint, s->record.weights_fingerprint, s->source, err);
+    memcpy(s->record.weights_fingerprint, fingerprint, sizeof fingerprint);
     return 0;
 }
 
@@ -378,7 +378,7 @@ static int train(struct session *s, bool (*stop)(void), struct error *err)
                                     .argc = s->record.argc,
                                     .argv = s->record.argv,
                                     .model = o->model ? o->model : o->init,
-                                    .weights_sha256 = s->record.weights_sha256,
+                                    .weights_fingerprint = s->record.weights_fingerprint,
                                     .train_sha256 = s->record.train_sha256,
                                     .validation_sha256 = s->record.validation_sha256};
     struct train_checkpoints checkpoints = {.context = s,
@@ -406,6 +406,7 @@ static int write_model(struct session *s, struct error *err)
     const char *origin = o->model ? o->model : "random weights";
     model_card_write(&card, &s->model, origin, &data, &o->train, &s->result);
     struct model_folder folder = folder_of(s, card.data);
+    folder.bf16 = strcmp(o->save_dtype, "bf16") == 0;
     int status = model_folder_write(o->output, &folder, o->force || s->recorded, err);
     buf_free(&card);
     return status;
@@ -468,6 +469,7 @@ void session_free(struct session *s)
     stream_head_free(&s->validation_head);
     vocabulary_free(&s->vocabulary);
     student_tokens_free(&s->tokens);
+    nn_free(&s->nn);
     free(s->train_name);
     free(s->validation_name);
     free(s->source);

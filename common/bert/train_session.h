@@ -21,6 +21,7 @@ struct session_options {
     bool force, keep_state, resume;
     long threads;
     const char *gemm, *precision; /* nn.h */
+    const char *save_dtype;       /* f32 or bf16: of the model that is written; checkpoints are f32 */
     struct train_options train;
     char *options; /* for the record: run_record_options */
     int argc;

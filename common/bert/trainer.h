@@ -62,7 +62,7 @@ struct train_reports {
     /* for the first record; what is NULL is left out */
     int argc;
     char **argv;
-    const char *model, *weights_sha256; /* what the run starts from: a MODEL, or the size of random weights */
+    const char *model, *weights_fingerprint; /* what the run starts from: a MODEL, or the size of random weights */
     const char *train_sha256, *validation_sha256;
 };
 

@@ -16,7 +16,7 @@ bench: all $(BENCH_PROGRAMS) ## measure speed and memory beside the peers that a
 bench-peers: ## make the peers' Python environment: PyTorch, ONNX Runtime, CTranslate2, tokenizers (pip, a few GB)
 	@$(bench_environment) t/bench/make-peers
 
-bench-million: all $(BENCH_PROGRAMS) ## a million rows through wp-tokenize | bert-infer: steady speed, bounded memory
+bench-million: all $(BENCH_PROGRAMS) ## a million rows from wp-tokenize to bert-infer: steady speed, bounded memory
 	@$(bench_environment) t/bench/bench million
 
 tests: $(BENCH_PROGRAMS)

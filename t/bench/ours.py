@@ -63,7 +63,8 @@ def last_line(text):
 
 def notes_of(text):
     """What a tool said about a type that this machine has no instructions for, and the like; not its usual lines."""
-    return [line for line in text.splitlines() if line.strip() and "Epoch" not in line and "wrote " not in line and " loss " not in line][:3]
+    usual = ("Epoch ", "wrote ", " loss ")
+    return [line for line in text.splitlines() if line.strip() and not any(word in line for word in usual)][:3]
 
 
 class Train(Contender):

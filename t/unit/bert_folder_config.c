@@ -179,12 +179,12 @@ static void test_round_trip(void)
               "\"id2label\": {\"0\": \"a\\\"b\", \"1\": \"c\"}}",
               &err);
     struct buf text = {0};
-    bert_config_write(&config, &text);
+    bert_config_write(&config, false, &text);
     is_long(read_text(&again, text.data, &err), 0, "what is written can be read");
     struct bert_config left = config, right = again;
     left.labels = right.labels = NULL;
     struct buf twice = {0};
-    bert_config_write(&again, &twice);
+    bert_config_write(&again, false, &twice);
     is_string(twice.data, text.data, "and says the same");
     ok(left.vocab_size == right.vocab_size && left.layer_norm_eps == right.layer_norm_eps &&
            right.classifier_dropout == 0.3 && right.pad_token_id == 7 && right.hidden_act == ACTIVATION_GELU_TANH &&
@@ -204,7 +204,7 @@ static void test_round_trip(void)
     bert_config_free(&again);
 
     read_text(&again, "{\"pad_token_id\": null, \"classifier_dropout\": null}", &err);
-    bert_config_write(&again, &text);
+    bert_config_write(&again, false, &text);
     ok(again.pad_token_id == -1 && strstr(text.data, "\"pad_token_id\": null") &&
            strstr(text.data, "\"classifier_dropout\": null"),
        "null stays null");

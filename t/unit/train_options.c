@@ -404,6 +404,31 @@ static void test_spool(const char *trash)
     free(path);
 }
 
+static void test_fingerprint(void)
+{
+    enum { LONGEST = 200 };
+    char data[LONGEST], first[FINGERPRINT_HEX_SIZE], second[FINGERPRINT_HEX_SIZE], shorter[FINGERPRINT_HEX_SIZE];
+    bool same = true, all_differ = true, lengths_differ = true;
+    memset(data, 0, sizeof data);
+    for (size_t len = 1; len <= LONGEST; len++) {
+        fingerprint_hex(data, len - 1, shorter);
+        fingerprint_hex(data, len, first);
+        fingerprint_hex(data, len, second);
+        same = same && strcmp(first, second) == 0;
+        lengths_differ = lengths_differ && strcmp(first, shorter) != 0;
+        for (size_t bit = 0; bit < 8 * len; bit++) {
+            data[bit / 8] ^= (char)(1 << bit % 8);
+            fingerprint_hex(data, len, second);
+            all_differ = all_differ && strcmp(first, second) != 0;
+            data[bit / 8] ^= (char)(1 << bit % 8);
+        }
+    }
+    ok(same, "the same data, the same fingerprint");
+    ok(all_differ, "another bit, another one");
+    ok(lengths_differ, "another length, another one");
+    is_long((long long)strlen(first), 16, "16 digits");
+}
+
 int main(void)
 {
     struct error err = {0};
@@ -422,6 +447,7 @@ int main(void)
     test_moments(trash);
     test_run_state(trash);
     test_spool(trash);
+    test_fingerprint();
     nn_free(&nn);
     folder_remove(trash, &err);
     free(trash);
