@@ -62,6 +62,8 @@ static void resume(struct session_options *o, const struct cli_option *table, st
         if (run_record_read(record, state, &err) < 0 || run_record_apply(record, state, table, o->file, &err) < 0)
             die_error(&err);
     } else if (found != RUN_NOT_BEGUN && path_exists(o->output)) {
+        if (found == RUN_ENDING && run_state_remove(state, &err) < 0)
+            die_error(&err);
         inform(0, "%s is finished; there is nothing to resume", o->output);
         exit(STATUS_OK);
     } else if (!o->model && !o->init) {

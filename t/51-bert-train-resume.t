@@ -184,6 +184,28 @@ is "$(sed 1q err)" "bert-train: fresh.state holds no run that could go on; train
 is_rc 0 "a finished model" -- bert-train --resume -o fresh
 is "$(cat err)" "bert-train: fresh is finished; there is nothing to resume" "is named"
 gone "nothing is made" none none.state fresh.state
+mkdir fresh.state
+cp rows.tokens fresh.state/train.tokens
+echo '{}' >fresh.state/removing.json
+is_rc 0 "one killed when it had written its model" -- bert-train --resume -o fresh
+is "$(cat err)" "bert-train: fresh is finished; there is nothing to resume" "is finished"
+gone "and its state goes" fresh.state
+mkfifo rows.fifo
+bert-train -m "$model" -f -o fresh <rows.fifo 2>err &
+pid=$!
+{
+    tries=0
+    while [ ! -e fresh.state/reading ] && [ $tries -lt 1000 ]; do
+        tries=$((tries + 1))
+        sleep 0.02
+    done
+    kill -KILL $pid
+    wait $pid 2>/dev/null
+} 3>rows.fifo
+refused 2 "fresh.state holds no run that could go on; start one without --resume" "one killed while it read its rows" -- \
+    --resume -o fresh
+is_rc 0 "is begun again" -- bert-train -q -m "$model" -f -o fresh --max-steps 2 rows.tokens
+gone "and ends" fresh.state
 
 # Without a checkpoint yet, and the rows came through a pipe.
 mkdir early

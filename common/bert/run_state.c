@@ -16,7 +16,9 @@
 #include "base/memory.h"
 
 static const char prefix[] = "checkpoint-";
-static const char *const files[] = {RUN_RECORD, RUN_TRAIN, RUN_VALIDATION};
+/* What the record is called from the moment that the run is over, while the state is put in order or removed. */
+static const char finished_name[] = "finished.json", removing_name[] = "removing.json";
+static const char *const files[] = {RUN_RECORD, RUN_READING, RUN_TRAIN, RUN_VALIDATION, removing_name, finished_name};
 enum { FILES = sizeof files / sizeof files[0] };
 
 char *run_state_path(const char *model_folder)
@@ -30,18 +32,35 @@ char *run_state_path(const char *model_folder)
     return path.data;
 }
 
+static int remove_file(const char *state, const char *name, struct error *err)
+{
+    char *path = path_join(state, name);
+    int result = 0;
+    if (unlink(path) < 0 && errno != ENOENT && errno != ENOTDIR)
+        result = error_set(err, STATUS_FAILURE, "%s: cannot remove: %s", path, strerror(errno));
+    free(path);
+    return result;
+}
+
+static bool holds(const char *state, const char *name)
+{
+    char *path = path_join(state, name);
+    bool there = path_exists(path);
+    free(path);
+    return there;
+}
+
 enum run_state run_state_look(const char *state)
 {
     size_t n;
-    char *record = path_join(state, RUN_RECORD);
-    bool there = path_exists(record);
-    free(record);
-    if (there)
+    if (holds(state, RUN_RECORD))
         return RUN_UNFINISHED;
-    if (!path_is_folder(state))
-        return RUN_NONE;
+    if (holds(state, RUN_READING))
+        return RUN_NOT_BEGUN;
+    if (holds(state, removing_name))
+        return RUN_ENDING;
     free(run_state_list(state, &n));
-    return n > 0 ? RUN_FINISHED : RUN_NOT_BEGUN;
+    return n > 0 || holds(state, finished_name) ? RUN_FINISHED : RUN_NONE;
 }
 
 int run_state_take(const char *state, struct error *err)
@@ -56,6 +75,27 @@ int run_state_take(const char *state, struct error *err)
         return error_set(err, STATUS_FAILURE, "%s: another bert-train is at work there; wait for it or end it", state);
     }
     return fd;
+}
+
+int run_state_begin(const char *state, struct error *err)
+{
+    char *path = path_join(state, RUN_READING);
+    int result = file_write(path, "", 0, err);
+    free(path);
+    return result;
+}
+
+int run_state_begun(const char *state, struct error *err)
+{
+    return remove_file(state, RUN_READING, err);
+}
+
+void run_state_abandon(const char *state)
+{
+    char *path = path_join(state, RUN_READING);
+    (void)unlink(path);
+    (void)rmdir(state);
+    free(path);
 }
 
 /* ---- checkpoints ---- */
@@ -152,8 +192,9 @@ static bool is_file_of_ours(const char *name)
     return false;
 }
 
-/* Removes what of ours is in the folder, or only what is unfinished. Returns the number of whole checkpoints, or -1. */
-static long remove_ours(const char *state, bool unfinished_only, struct error *err)
+/* Removes what of ours is in the folder, or only what is unfinished, but for the file `spared` (NULL: none). Returns
+ * the number of whole checkpoints, or -1. */
+static long remove_ours(const char *state, bool unfinished_only, const char *spared, struct error *err)
 {
     DIR *dir = opendir(state);
     const struct dirent *entry;
@@ -164,7 +205,8 @@ static long remove_ours(const char *state, bool unfinished_only, struct error *e
         return error_set(err, STATUS_FAILURE, "%s: %s", state, strerror(errno));
     while (removed >= 0 && (entry = readdir(dir))) {
         bool folder = is_checkpoint(entry->d_name), unfinished = is_unfinished(entry->d_name);
-        if ((!folder && !is_file_of_ours(entry->d_name)) || (unfinished_only && !unfinished))
+        if ((!folder && !is_file_of_ours(entry->d_name)) || (unfinished_only && !unfinished) ||
+            (spared && strcmp(entry->d_name, spared) == 0))
             continue;
         char *path = path_join(state, entry->d_name);
         if (folder)
@@ -179,28 +221,32 @@ static long remove_ours(const char *state, bool unfinished_only, struct error *e
 
 void run_state_sweep(const char *state)
 {
-    (void)remove_ours(state, true, NULL);
+    (void)remove_ours(state, true, NULL, NULL);
 }
 
-/* The record goes first: what is left without it is no run. */
-static int remove_record(const char *state, struct error *err)
+/* A record under its new name is of a run that is over; without one, nothing is renamed. */
+static int rename_record(const char *state, const char *name, struct error *err)
 {
-    char *record = path_join(state, RUN_RECORD);
+    char *record = path_join(state, RUN_RECORD), *renamed = path_join(state, name);
     int result = 0;
-    if (unlink(record) < 0 && errno != ENOENT && errno != ENOTDIR)
-        result = error_set(err, STATUS_FAILURE, "%s: cannot remove: %s", record, strerror(errno));
+    if (rename(record, renamed) < 0 && errno != ENOENT && errno != ENOTDIR)
+        result = error_set(err, STATUS_FAILURE, "cannot rename %s to %s: %s", record, renamed, strerror(errno));
     free(record);
+    free(renamed);
     return result;
 }
 
+/* The record goes first: what is left without it is no run. */
 long run_state_clear(const char *state, struct error *err)
 {
-    return remove_record(state, err) < 0 ? -1 : remove_ours(state, false, err);
+    return remove_file(state, RUN_RECORD, err) < 0 ? -1 : remove_ours(state, false, RUN_READING, err);
 }
 
+/* Killed anywhere in here, the state says that the run is over, or nothing is left. */
 int run_state_remove(const char *state, struct error *err)
 {
-    if (run_state_clear(state, err) < 0)
+    if (rename_record(state, removing_name, err) < 0 || remove_ours(state, false, removing_name, err) < 0 ||
+        remove_file(state, removing_name, err) < 0)
         return -1;
     if (rmdir(state) < 0 && errno != ENOENT && errno != ENOTEMPTY && errno != EEXIST)
         return error_set(err, STATUS_FAILURE, "%s: cannot remove: %s", state, strerror(errno));
@@ -209,12 +255,8 @@ int run_state_remove(const char *state, struct error *err)
 
 int run_state_finish(const char *state, struct error *err)
 {
-    int result = remove_record(state, err);
-    for (size_t i = 0; i < FILES && result == 0; i++) {
-        char *path = path_join(state, files[i]);
-        if (unlink(path) < 0 && errno != ENOENT)
-            result = error_set(err, STATUS_FAILURE, "%s: cannot remove: %s", path, strerror(errno));
-        free(path);
-    }
+    int result = rename_record(state, finished_name, err);
+    for (size_t i = 0; i < FILES && result == 0; i++)
+        result = remove_file(state, files[i], err); /* finished_name is the last */
     return result;
 }

@@ -115,6 +115,8 @@ static int open_model_and_vocabulary(struct session *s, struct error *err)
     s->lock = run_state_take(s->state, err);
     if (s->lock < 0)
         return -1;
+    if (!s->recorded && run_state_begin(s->state, err) < 0)
+        return -1;
     if (s->recorded) {
         run_state_sweep(s->state);
         find_checkpoint(s);
@@ -361,7 +363,7 @@ static int record_run(struct session *s, struct error *err)
     s->owns_state = true;
     if (spool_write(train, &s->train, &s->head, err) < 0 ||
         (o->validation && spool_write(validation, &s->validation, &s->validation_head, err) < 0) ||
-        run_record_write(s->state, &s->record, o->options, err) < 0)
+        run_record_write(s->state, &s->record, o->options, err) < 0 || run_state_begun(s->state, err) < 0)
         goto done;
     result = 0;
 done:
@@ -430,7 +432,7 @@ static int fail(struct session *s, struct error *err)
     else if (s->owns_state)
         run_state_remove(s->state, NULL);
     else if (s->lock >= 0)
-        (void)!rmdir(s->state); /* where this process made it; else it is not empty */
+        run_state_abandon(s->state);
     return -1;
 }
 

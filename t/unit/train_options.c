@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../helper/tap.h"
 #include "base/memory.h"
@@ -331,7 +332,12 @@ static void test_run_state(const char *trash)
     is_string(path, state, "DIR/// is DIR");
     ok(run_state_look(state) == RUN_NONE, "no state");
     int lock = run_state_take(state, &err);
-    ok(lock >= 0 && run_state_look(state) == RUN_NOT_BEGUN, "taken");
+    ok(lock >= 0 && run_state_look(state) == RUN_NONE, "taken");
+    ok(run_state_begin(state, &err) == 0 && run_state_look(state) == RUN_NOT_BEGUN, "it begins");
+    run_state_abandon(state);
+    ok(!path_exists(state), "and comes to nothing");
+    close(lock);
+    lock = run_state_take(state, &err);
     static const uint64_t steps[] = {9, 10, 100, 2, 30};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         char *folder = run_state_checkpoint(state, steps[i]);
@@ -363,7 +369,9 @@ static void test_run_state(const char *trash)
     ok(n == 3 && list[0] == 9 && list[1] == 30 && list[2] == 100, "9, 30 and 100");
     free(list);
     is_long(run_state_clear(state, &err), 5, "all of ours are removed, what looks like ours, too");
-    ok(run_state_look(state) == RUN_NOT_BEGUN, "nothing is left to go on with");
+    ok(run_state_look(state) == RUN_NONE, "nothing is left to go on with");
+    touch(state, "removing.json");
+    ok(run_state_look(state) == RUN_ENDING, "killed while it was removed, it is over");
     left = path_join(state, "mine/file");
     ok(run_state_remove(state, &err) == 0 && path_exists(left), "what is not ours stays");
     free(left);
