@@ -36,13 +36,13 @@ static void backward_feed_forward(const struct model *m, const struct nn *nn, si
     const float *dz = through_dropout(nn, a, d, drop, nn_site(layer + 1, NN_SITE_OUTPUT), queries, hidden);
     nn->linear_grad_weight(nn, layer_gradient(m, gradients, layer, OUTPUT_WEIGHT),
                            layer_gradient(m, gradients, layer, OUTPUT_BIAS), dz, hidden, l->hidden, intermediate,
-                           queries, hidden, intermediate);
+                           queries, hidden, intermediate, !a->overwrite);
     nn->linear_grad_input(nn, a->d_hidden, intermediate, dz, hidden, layer_weight(m, layer, OUTPUT_WEIGHT), queries,
                           hidden, intermediate, false);
     nn->multiply(nn, a->d_hidden, l->derivative, queries * intermediate);
     nn->linear_grad_weight(nn, layer_gradient(m, gradients, layer, INTERMEDIATE_WEIGHT),
                            layer_gradient(m, gradients, layer, INTERMEDIATE_BIAS), a->d_hidden, intermediate,
-                           l->attention_output, hidden, queries, intermediate, hidden);
+                           l->attention_output, hidden, queries, intermediate, hidden, !a->overwrite);
     nn->linear_grad_input(nn, d, hidden, a->d_hidden, intermediate, layer_weight(m, layer, INTERMEDIATE_WEIGHT),
                           queries, intermediate, hidden, true);
 }
@@ -59,7 +59,7 @@ static void backward_attention_output(const struct model *m, const struct nn *nn
     const float *dz = through_dropout(nn, a, d, drop, nn_site(layer + 1, NN_SITE_ATTENTION_OUTPUT), queries, hidden);
     nn->linear_grad_weight(nn, layer_gradient(m, gradients, layer, ATTENTION_OUTPUT_WEIGHT),
                            layer_gradient(m, gradients, layer, ATTENTION_OUTPUT_BIAS), dz, hidden, l->context, hidden,
-                           queries, hidden, hidden);
+                           queries, hidden, hidden, !a->overwrite);
     nn->linear_grad_input(nn, a->d_context, hidden, dz, hidden, layer_weight(m, layer, ATTENTION_OUTPUT_WEIGHT),
                           queries, hidden, hidden, false);
 }
@@ -75,7 +75,7 @@ static void backward_projections(const struct model *m, const struct nn *nn, siz
     clear_tail(nn, a->d_qkv, b->tokens, b->padded_tokens, ld);
     nn->linear_grad_weight(nn, layer_gradient(m, gradients, layer, QUERY_WEIGHT),
                            layer_gradient(m, gradients, layer, QUERY_BIAS), a->d_qkv, ld, l->input, hidden,
-                           b->padded_tokens, ld, hidden);
+                           b->padded_tokens, ld, hidden, !a->overwrite);
     nn->linear_grad_input(nn, a->d_output, hidden, a->d_qkv, ld, layer_weight(m, layer, QUERY_WEIGHT), b->padded_tokens,
                           ld, hidden, true);
 }
@@ -94,10 +94,10 @@ static void backward_projections_first(const struct model *m, const struct nn *n
     clear_tail(nn, dq, b->rows, b->padded_rows, hidden);
     nn->linear_grad_weight(nn, layer_gradient(m, gradients, layer, QUERY_WEIGHT),
                            layer_gradient(m, gradients, layer, QUERY_BIAS), dq, hidden, l->input_first, hidden,
-                           b->padded_rows, hidden, hidden);
+                           b->padded_rows, hidden, hidden, !a->overwrite);
     nn->linear_grad_weight(nn, layer_gradient(m, gradients, layer, KEY_WEIGHT),
                            layer_gradient(m, gradients, layer, KEY_BIAS), dk, ld, l->input, hidden, b->padded_tokens,
-                           ld, hidden);
+                           ld, hidden, !a->overwrite);
     nn->linear_grad_input(nn, a->d_first, hidden, dq, hidden, layer_weight(m, layer, QUERY_WEIGHT), b->padded_rows,
                           hidden, hidden, true);
     nn->linear_grad_input(nn, a->d_output, hidden, dk, ld, layer_weight(m, layer, KEY_WEIGHT), b->padded_tokens, ld,
@@ -130,7 +130,7 @@ static void backward_classifier(const struct model *m, const struct nn *nn, stru
     struct nn_dropout drop = dropout_of_rows(dropout, dropout ? dropout->classifier : 0, b);
     nn->linear_grad_weight(nn, head_gradient(m, gradients, CLASSIFIER_WEIGHT),
                            head_gradient(m, gradients, CLASSIFIER_BIAS), a->d_logits, m->classes, a->pooled_dropped,
-                           hidden, b->rows, m->classes, hidden);
+                           hidden, b->rows, m->classes, hidden, true);
     nn->linear_grad_input(nn, a->d_dropped, hidden, a->d_logits, m->classes, head_weight(m, CLASSIFIER_WEIGHT), b->rows,
                           m->classes, hidden, false);
     clear_tail(nn, a->d_dropped, b->rows, b->padded_rows, hidden);
@@ -153,7 +153,7 @@ static void backward_head(const struct model *m, const struct nn *nn, struct act
         backward_classifier(m, nn, a, b, dropout, gradients);
     nn->tanh_backward(nn, a->d_pooled, a->d_pooled, a->pooled, b->padded_rows * hidden);
     nn->linear_grad_weight(nn, head_gradient(m, gradients, POOLER_WEIGHT), head_gradient(m, gradients, POOLER_BIAS),
-                           a->d_pooled, hidden, a->first, hidden, b->padded_rows, hidden, hidden);
+                           a->d_pooled, hidden, a->first, hidden, b->padded_rows, hidden, hidden, true);
     nn->linear_grad_input(nn, a->d_first, hidden, a->d_pooled, hidden, head_weight(m, POOLER_WEIGHT), b->padded_rows,
                           hidden, hidden, false);
     if (a->all_tokens)
@@ -205,4 +205,23 @@ void model_backward(const struct model *m, const struct nn *nn, struct activatio
 {
     struct pass p = {.m = m, .nn = nn, .a = a, .b = b, .dropout = dropout, .gradients = gradients};
     nn->parallel(nn, backward, &p);
+    a->overwrite = false;
+}
+
+static void clear_layers(void *argument)
+{
+    const struct pass *p = argument;
+    const struct parameters *parameters = &p->m->parameters;
+    for (size_t i = 0; i < parameters->n; i++)
+        if (parameter_is_overwritten(parameters, i))
+            p->nn->zero(p->nn, p->gradients + parameters->list[i].offset, parameters->list[i].size);
+}
+
+void model_clear_overwritten(const struct model *m, const struct nn *nn, struct activations *a, float *gradients)
+{
+    struct pass p = {.m = m, .nn = nn, .gradients = gradients};
+    if (!a->overwrite)
+        return;
+    nn->parallel(nn, clear_layers, &p);
+    a->overwrite = false;
 }

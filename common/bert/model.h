@@ -60,6 +60,9 @@ void model_clear_gradients(const struct model *m, const struct nn *nn, struct ac
 void model_backward(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
                     const struct model_dropout *dropout, float *gradients);
 
+/* Where a step came to no pass at all, and a->overwrite is still set: clears what a pass would have overwritten. */
+void model_clear_overwritten(const struct model *m, const struct nn *nn, struct activations *a, float *gradients);
+
 /* Keeps the weights of all layers in the form in which their products read them fastest (nn.h: prepare_weight). */
 void model_prepare(const struct model *m, const struct nn *nn, enum nn_weights form);
 

@@ -16,6 +16,10 @@ void optimiser_init(struct optimiser *o, const struct parameters *p)
     o->rates = xmalloc_array(p->n, sizeof *o->rates);
     for (size_t i = 0; i < p->n; i++)
         o->rates[i] = 1;
+    o->cleared = xmalloc_array(p->n, sizeof *o->cleared);
+    for (size_t i = 0; i < p->n; i++)
+        if (i != WORD_EMBEDDINGS && !parameter_is_overwritten(p, i))
+            o->cleared[o->n_cleared++] = (struct nn_part){p->list[i].offset, p->list[i].size};
     o->vocabulary = vocabulary;
     o->updated = xcalloc(vocabulary, sizeof *o->updated);
     o->noted = xcalloc(vocabulary, sizeof *o->noted);
@@ -30,6 +34,7 @@ void optimiser_free(struct optimiser *o)
     free(o->first);
     free(o->second);
     free(o->rates);
+    free(o->cleared);
     free(o->updated);
     free(o->noted);
     free(o->touched);
@@ -76,8 +81,10 @@ static struct nn_adamw step_of(const struct optimiser *o, double learning_rate, 
 static void clear(void *argument)
 {
     struct work *w = argument;
-    size_t begin = words_end(w->o, w->p);
-    w->nn->zero(w->nn, w->o->gradients + begin, w->o->size - begin);
+    const struct parameter *words = &w->p->list[WORD_EMBEDDINGS];
+    if (!w->o->lazy)
+        w->nn->zero(w->nn, w->o->gradients + words->offset, words->size);
+    w->nn->zero_parts(w->nn, w->o->gradients, w->o->cleared, w->o->n_cleared);
 }
 
 void optimiser_clear(struct optimiser *o, const struct nn *nn, const struct parameters *p)

@@ -20,6 +20,8 @@ struct optimiser {
     uint64_t step; /* updates done */
     double *rates; /* [number of parameters] factor of the learning rate; 0: frozen. All 1 at first */
     bool lazy;     /* false where every word may have a gradient in every step */
+    struct nn_part *cleared; /* what optimiser_clear clears beside the word embeddings */
+    size_t n_cleared;
     /* of the rows of the word embeddings */
     uint64_t *updated;    /* [vocabulary] the last step that its row is up to date with */
     uint64_t *noted;      /* [vocabulary] the step that it was last touched for */
@@ -35,7 +37,8 @@ void optimiser_init(struct optimiser *o, const struct parameters *p);
 void optimiser_free(struct optimiser *o);
 /* Goes on from an earlier run's step, whose moments have been read back. */
 void optimiser_resume(struct optimiser *o, uint64_t step);
-/* Sets the gradients to 0 (those of touched words are that after each update). */
+/* Sets the gradients to 0, but for those that a step sets (activations.h), and those of words, which are that after each
+ * update where only touched ones are updated. */
 void optimiser_clear(struct optimiser *o, const struct nn *nn, const struct parameters *p);
 /* ids[n]: tokens of a batch that is about to be computed. */
 void optimiser_touch(struct optimiser *o, const struct nn *nn, struct parameters *p, const int32_t *ids, size_t n);

@@ -100,6 +100,12 @@ void parameters_free(struct parameters *p);
 size_t parameter_of_layer(size_t layer, enum layer_parameter which);
 size_t parameter_of_head(const struct parameters *p, int which);
 bool parameters_have_head(const struct parameters *p, int which);
+/* Whether parameter i is a matrix of a layer, whose gradient a pass may overwrite (activations.h). */
+static inline bool parameter_is_overwritten(const struct parameters *p, size_t i)
+{
+    return i >= EMBEDDING_PARAMETERS && i < EMBEDDING_PARAMETERS + p->n_layers * LAYER_PARAMETERS &&
+           p->list[i].cols > 1;
+}
 /* Finds by full name; NULL where there is none. */
 struct parameter *parameters_find(const struct parameters *p, const char *name);
 

@@ -114,6 +114,7 @@ static double accumulate_gradients(struct run *r, const uint64_t *which, size_t 
     const struct model_dropout *dropout = drops(&r->dropout) ? &r->dropout : NULL;
     const struct objective_rows step = {r->data->train, which, n, r->s.rows_done};
     optimiser_clear(&r->optimiser, r->nn, &r->m->parameters);
+    r->training.overwrite = true;
     r->objectives->before_pass = touch_words;
     r->objectives->before_pass_context = r;
     return objectives_step(r->objectives, r->m, r->nn, &r->training, &r->batch, dropout, &step,

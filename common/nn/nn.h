@@ -85,6 +85,10 @@ struct nn_adamw_past {
     float keep, rate, inverse_root;
 };
 
+struct nn_part {
+    size_t offset, size;
+};
+
 struct nn_options {
     long threads;     /* 0: as many as OpenMP gives (OMP_NUM_THREADS) */
     const char *gemm; /* auto, builtin, openblas, onednn; NULL: auto */
@@ -116,9 +120,10 @@ struct nn {
     /* dx[rows, in] = dy[rows, out] w[out, in], or += where accumulate. */
     void (*linear_grad_input)(const struct nn *nn, float *dx, size_t lddx, const float *dy, size_t lddy, const float *w,
                               size_t rows, size_t out, size_t in, bool accumulate);
-    /* dw[out, in] += dy[rows, out]^T x[rows, in]; dbias[out] += column sums of dy (dbias may be NULL). */
+    /* dw[out, in] = dy[rows, out]^T x[rows, in], or += where accumulate; dbias[out] += column sums of dy (dbias may be
+     * NULL). */
     void (*linear_grad_weight)(const struct nn *nn, float *dw, float *dbias, const float *dy, size_t lddy,
-                               const float *x, size_t ldx, size_t rows, size_t out, size_t in);
+                               const float *x, size_t ldx, size_t rows, size_t out, size_t in, bool accumulate);
 
     /* z[rows, n] holds a linear map without its bias. h = f(z + bias); derivative (may be z itself, or NULL) = f'(z +
      * bias). */
@@ -189,8 +194,9 @@ struct nn {
                            const struct nn_adamw *a);
     /* out[i] = sum of squares of row rows[i] of x [.., n]. */
     void (*row_squares)(const struct nn *nn, double *out, const float *x, const int32_t *rows, size_t count, size_t n);
-    /* x[n] = 0. */
+    /* x[n] = 0; the same of parts of x. */
     void (*zero)(const struct nn *nn, float *x, size_t n);
+    void (*zero_parts)(const struct nn *nn, float *x, const struct nn_part *parts, size_t count);
 };
 
 /* The CPU backend: OpenMP over single-threaded parts. Call it once, before any other use of OpenMP or OpenBLAS: it takes

@@ -46,7 +46,7 @@ struct product {
     enum kind kind;
     size_t rows, out, in, ldx, ldy;
     float *x, *y, *w, *bias, *dx, *dw, *db; /* y is the result of the forward product, or the gradient that comes in */
-    bool accumulate;
+    bool accumulate, overwrite; /* of the input's gradient; of the weight's */
 };
 
 static void run(void *argument)
@@ -58,7 +58,7 @@ static void run(void *argument)
     else if (p->kind == INPUT)
         nn->linear_grad_input(nn, p->dx, p->ldx, p->y, p->ldy, p->w, p->rows, p->out, p->in, p->accumulate);
     else
-        nn->linear_grad_weight(nn, p->dw, p->db, p->y, p->ldy, p->x, p->ldx, p->rows, p->out, p->in);
+        nn->linear_grad_weight(nn, p->dw, p->db, p->y, p->ldy, p->x, p->ldx, p->rows, p->out, p->in, !p->overwrite);
 }
 
 static double rounded(const struct product *p, float x)
@@ -112,6 +112,9 @@ static void check_shape(const struct nn *nn, size_t rows, size_t out, size_t in)
     p.kind = WEIGHT; /* adds */
     nn->parallel(nn, run, &p);
     worst = fmax(worst, worst_of(&p, p.dw, in, dw, out, in, rows));
+    p.overwrite = true;
+    nn->parallel(nn, run, &p);
+    worst = fmax(worst, worst_of(&p, p.dw, in, NULL, out, in, rows));
     p.kind = INPUT;
     nn->parallel(nn, run, &p);
     worst = fmax(worst, worst_of(&p, p.dx, p.ldx, NULL, rows, in, out));

@@ -86,7 +86,7 @@ static void test_linear(struct nn *nn)
     float *dw = xaligned(o.out * o.in * sizeof(float)), *db = xaligned(o.out * sizeof(float));
     struct check c = {linear_forward, &o, o.y, r, o.rows * o.out};
     nn->linear_grad_input(nn, dx, o.in, r, o.out, o.w, o.rows, o.out, o.in, false);
-    nn->linear_grad_weight(nn, dw, db, r, o.out, o.x, o.in, o.rows, o.out, o.in);
+    nn->linear_grad_weight(nn, dw, db, r, o.out, o.x, o.in, o.rows, o.out, o.in, true);
     check_gradient(&c, o.x, dx, o.rows * o.in, "linear, input");
     check_gradient(&c, o.w, dw, o.out * o.in, "linear, weight");
     check_gradient(&c, o.b, db, o.out, "linear, bias");

@@ -111,7 +111,7 @@ static void decode(struct work *k, size_t begin, size_t n)
     if (n > real)
         nn->zero(nn, h->logits + real * vocabulary, (n - real) * vocabulary);
     nn->linear_grad_weight(nn, gradients + w->words->offset, gradients + w->bias->offset, h->logits, vocabulary, y,
-                           hidden, n, vocabulary, hidden);
+                           hidden, n, vocabulary, hidden, true);
     nn->linear_grad_input(nn, h->d + begin * hidden, hidden, h->logits, vocabulary, w->words->value, n, vocabulary,
                           hidden, false);
 }
@@ -138,7 +138,7 @@ static void transform_backward(struct mlm_head *h, const struct objective_pass *
                       w->norm->value, n, hidden);
     nn->multiply(nn, h->d, h->derivative, n * hidden);
     nn->linear_grad_weight(nn, g + w->dense->offset, g + w->dense_bias->offset, h->d, hidden, h->states, hidden, n,
-                           hidden, hidden);
+                           hidden, hidden, true);
     nn->linear_grad_input(nn, h->z, hidden, h->d, hidden, w->dense->value, n, hidden, hidden, false);
 }
 

@@ -88,5 +88,6 @@ double objectives_step(struct objectives *o, const struct model *m, const struct
         struct objective_rows part = {step->rows, step->which + begin, n, step->first_number + begin};
         loss += objectives_pass(o, m, nn, a, b, dropout, &part, gradients, NULL);
     }
+    model_clear_overwritten(m, nn, a, gradients);
     return loss;
 }

@@ -69,7 +69,7 @@ static void linear_grad_input(const struct nn *nn, float *dx, size_t lddx, const
 }
 
 static void linear_grad_weight(const struct nn *nn, float *dw, float *dbias, const float *dy, size_t lddy,
-                               const float *x, size_t ldx, size_t rows, size_t out, size_t in)
+                               const float *x, size_t ldx, size_t rows, size_t out, size_t in, bool accumulate)
 {
     struct gemm g = {.kind = GEMM_WEIGHT_GRADIENT,
                      .m = out,
@@ -79,7 +79,7 @@ static void linear_grad_weight(const struct nn *nn, float *dw, float *dbias, con
                      .lda = lddy,
                      .b = x,
                      .ldb = ldx,
-                     .accumulate = true,
+                     .accumulate = accumulate,
                      .c = dw,
                      .ldc = in,
                      .bf16 = nn->precision == NN_BF16};
@@ -339,6 +339,14 @@ static void zero(const struct nn *nn, float *x, size_t n)
         memset(x + i, 0, (n - i < ELEMENTS ? n - i : ELEMENTS) * sizeof *x);
 }
 
+static void zero_parts(const struct nn *nn, float *x, const struct nn_part *parts, size_t count)
+{
+    (void)nn;
+#pragma omp for
+    for (size_t i = 0; i < count; i++)
+        memset(x + parts[i].offset, 0, parts[i].size * sizeof *x);
+}
+
 static void tanh_forward(const struct nn *nn, float *y, const float *x, size_t n)
 {
     (void)nn;
@@ -406,6 +414,7 @@ static const struct nn operators = {
     .adamw_catch_up = adamw_catch_up,
     .row_squares = row_squares,
     .zero = zero,
+    .zero_parts = zero_parts,
 };
 
 int nn_cpu(struct nn *nn, const struct nn_options *options, struct error *err)
