@@ -24,6 +24,23 @@ static void add_scores(struct buf *out, const struct model *m, const struct trai
     buf_addf(out, "| expected calibration error | %.4f |\n", r->scores.ece);
 }
 
+/* What is only told where it was asked for. */
+static void add_choices(struct buf *out, const struct train_options *o, const struct train_result *r)
+{
+    if (o->class_weights)
+        buf_addf(out, "| class weights | `%s` |\n", o->class_weights);
+    if (o->label_smoothing > 0)
+        buf_addf(out, "| label smoothing | %g |\n", o->label_smoothing);
+    if (o->layer_wise_lr_decay < 1)
+        buf_addf(out, "| layer-wise decay of the rate | %g |\n", o->layer_wise_lr_decay);
+    if (o->freeze)
+        buf_addf(out, "| not trained | `%s` |\n", o->freeze);
+    if (r->stopped_early)
+        buf_addf(out, "| stopped early | after %ld evaluations without a better %s |\n", o->patience, o->metric);
+    if (r->has_best && o->load_best)
+        buf_addf(out, "| weights of | step %llu, the best by %s |\n", (unsigned long long)r->kept_step, o->metric);
+}
+
 static void add_recipe(struct buf *out, const struct train_data *data, const struct train_options *o,
                        const struct train_result *r)
 {
@@ -40,6 +57,7 @@ static void add_recipe(struct buf *out, const struct train_data *data, const str
     buf_addf(out, "| largest gradient norm | %g |\n", o->max_grad_norm);
     if (o->dropout >= 0)
         buf_addf(out, "| dropout | %g |\n", o->dropout);
+    add_choices(out, o, r);
     buf_addf(out, "| seed | %llu |\n", (unsigned long long)o->seed);
     buf_addf(out, "| training loss, last epoch | %.6f |\n", r->train_loss);
 }
