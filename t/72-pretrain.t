@@ -101,5 +101,11 @@ is "$(grep -cx The cased/encoder/vocab.txt)" 1 "and its vocabulary has upper cas
 is_rc 0 "a vocabulary that is there" -- "$pretrain" -q -o given --vocab made/vocab.txt --validation 40 --max-steps 1 \
     --batch-size 8 sentences
 same_bytes given/encoder/vocab.txt made/vocab.txt "is taken"
+is_rc 0 "from an encoder that is there" -- "$pretrain" -o on -m made/encoder --validation 40 --max-steps 1 --batch-size 8 \
+    sentences
+same_bytes on/encoder/vocab.txt made/vocab.txt "its vocabulary is kept"
+like "$(cat on/encoder/README.md)" "made/encoder" "the card says where it began"
+refused 2 "-m and --vocab" "-m MODEL brings its own vocabulary; --vocab and --cased are for random weights" \
+    -m made/encoder --vocab made/vocab.txt sentences
 refused 2 "--cased and --vocab" "--cased is for a new vocabulary, not for --vocab" --cased --vocab made/vocab.txt sentences
 done_testing
