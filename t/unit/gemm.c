@@ -61,28 +61,43 @@ static void run(void *argument)
         nn->linear_grad_weight(nn, p->dw, p->db, p->y, p->ldy, p->x, p->ldx, p->rows, p->out, p->in);
 }
 
-static double rounded(const struct product *p, float x)
+/* x[rows, columns] as doubles, or x^T where `across`; rounded where the product rounds. */
+static double *operand(const struct product *p, const float *x, size_t ld, size_t rows, size_t columns, bool across)
 {
-    return p->nn->precision == NN_BF16 ? bf16(x) : x;
+    double *out = xaligned(rows * columns * sizeof *out);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < columns; j++) {
+            float value = x[i * ld + j];
+            out[across ? j * rows + i : i * columns + j] = p->nn->precision == NN_BF16 ? bf16(value) : value;
+        }
+    return out;
 }
 
-/* Largest difference from the double-precision result, in units of the sum of the absolute products. */
+/* Largest difference of the result [m, n] from the double-precision one, in units of the sum of the absolute products. */
 static double worst_of(const struct product *p, const float *result, size_t ld, const float *before, size_t m, size_t n,
                        size_t k)
 {
-    double worst = 0;
+    double worst = 0, *a, *b; /* [m, k], [n, k] */
+    a = p->kind == FORWARD ? operand(p, p->x, p->ldx, m, k, false) :
+        p->kind == INPUT   ? operand(p, p->y, p->ldy, m, k, false) :
+                             operand(p, p->y, p->ldy, k, m, true);
+    b = p->kind == FORWARD ? operand(p, p->w, p->in, n, k, false) :
+        p->kind == INPUT   ? operand(p, p->w, p->in, k, n, true) :
+                             operand(p, p->x, p->ldx, k, n, true);
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < n; j++) {
-            double sum = before ? before[i * ld + j] : p->kind == FORWARD && p->bias ? p->bias[j] : 0, size = fabs(sum) + 1e-6;
+            double sum = before                              ? before[i * ld + j] :
+                         p->kind == FORWARD && p->bias ? p->bias[j] :
+                                                               0;
+            double size = fabs(sum) + 1e-6;
             for (size_t q = 0; q < k; q++) {
-                float a = p->kind == FORWARD ? p->x[i * p->ldx + q] : p->kind == INPUT ? p->y[i * p->ldy + q] : p->y[q * p->ldy + i];
-                float b = p->kind == FORWARD ? p->w[j * p->in + q] : p->kind == INPUT ? p->w[q * p->in + j] : p->x[q * p->ldx + j];
-                double product = rounded(p, a) * rounded(p, b);
+                double product = a[i * k + q] * b[j * k + q];
                 sum += product;
                 size += fabs(product);
             }
             worst = fmax(worst, fabs(result[i * ld + j] - sum) / size);
         }
+    free(a), free(b);
     return worst;
 }
 
