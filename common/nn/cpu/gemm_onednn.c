@@ -21,7 +21,7 @@ enum {
     ROWS = 112,         /* of a tile as wide as c, or of a packed weight */
     ROWS_OF_PART = 224, /* of one that is not, so that preparing its part of b pays */
     WHOLE = 512,        /* widest c whose tiles are as wide */
-    COLUMNS = 256,
+    COLUMNS = 192,
     FEW_ROWS = 64,   /* of a c whose tiles are narrow, so that there is work for several threads */
     BLOCK_K = 512    /* of a weight's gradient: k is the number of tokens there, and each k needs a primitive */
 };
