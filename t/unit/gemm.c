@@ -1,5 +1,5 @@
-/* gemm.c - the products of every matrix library: against double precision, in float32, bfloat16 and 8-bit integers, with
- * every edge that tiles have; the same bits for any number of threads, and for the built-in kernels any batch.
+/* gemm.c - the products of every matrix library: against double precision, in float32, bfloat16 and 8-bit integers,
+ * with every edge that tiles have; the same bits for any number of threads, and for the built-in kernels any batch.
  */
 #include "../helper/tap.h"
 
@@ -73,22 +73,20 @@ static double *operand(const struct product *p, const float *x, size_t ld, size_
     return out;
 }
 
-/* Largest difference of the result [m, n] from the double-precision one, in units of the sum of the absolute products. */
+/* Largest difference of the result [m, n] from the double-precision one, in units of the sum of absolute products. */
 static double worst_of(const struct product *p, const float *result, size_t ld, const float *before, size_t m, size_t n,
                        size_t k)
 {
     double worst = 0, *a, *b; /* [m, k], [n, k] */
-    a = p->kind == FORWARD ? operand(p, p->x, p->ldx, m, k, false) :
-        p->kind == INPUT   ? operand(p, p->y, p->ldy, m, k, false) :
-                             operand(p, p->y, p->ldy, k, m, true);
-    b = p->kind == FORWARD ? operand(p, p->w, p->in, n, k, false) :
-        p->kind == INPUT   ? operand(p, p->w, p->in, k, n, true) :
-                             operand(p, p->x, p->ldx, k, n, true);
+    a = p->kind == FORWARD ? operand(p, p->x, p->ldx, m, k, false)
+        : p->kind == INPUT ? operand(p, p->y, p->ldy, m, k, false)
+                           : operand(p, p->y, p->ldy, k, m, true);
+    b = p->kind == FORWARD ? operand(p, p->w, p->in, n, k, false)
+        : p->kind == INPUT ? operand(p, p->w, p->in, k, n, true)
+                           : operand(p, p->x, p->ldx, k, n, true);
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < n; j++) {
-            double sum = before                              ? before[i * ld + j] :
-                         p->kind == FORWARD && p->bias ? p->bias[j] :
-                                                               0;
+            double sum = before ? before[i * ld + j] : p->kind == FORWARD && p->bias ? p->bias[j] : 0;
             double size = fabs(sum) + 1e-6;
             for (size_t q = 0; q < k; q++) {
                 double product = a[i * k + q] * b[j * k + q];
@@ -139,16 +137,16 @@ static void check_shape(const struct nn *nn, size_t rows, size_t out, size_t in,
     float beyond = gap ? p.y[p.out] : 0;
     nn->parallel(nn, run, &p);
     worst = fmax(worst, worst_of(&p, p.y, p.ldy, NULL, rows, out, in));
-    ok(worst <= tolerance && (!gap || p.y[p.out] == beyond), "%zu rows, %zu x %zu, %s: agrees with double precision (%.1e)",
-       rows, out, in, gap ? "apart" : "dense", worst);
+    ok(worst <= tolerance && (!gap || p.y[p.out] == beyond),
+       "%zu rows, %zu x %zu, %s: agrees with double precision (%.1e)", rows, out, in, gap ? "apart" : "dense", worst);
     free(dw), free(dx);
     product_free(&p);
 }
 
 static void test_library(const char *library, enum nn_precision precision)
 {
-    static const size_t shapes[][3] = {{1, 1, 1},   {1, 2, 128},  {7, 3, 5},     {13, 17, 33},   {25, 48, 64},
-                                       {32, 2, 70}, {65, 66, 67}, {97, 130, 31}, {200, 129, 800}, {3, 16, 1600},
+    static const size_t shapes[][3] = {{1, 1, 1},     {1, 2, 128},    {7, 3, 5},     {13, 17, 33},    {25, 48, 64},
+                                       {32, 2, 70},   {65, 66, 67},   {97, 130, 31}, {200, 129, 800}, {3, 16, 1600},
                                        {530, 64, 48}, {130, 600, 34}, {96, 128, 128}};
     struct nn nn;
     struct error err = {0};
@@ -288,8 +286,9 @@ static void test_prepared(const char *library, enum nn_weights form, enum nn_pre
 
 static void test_to_bf16(const struct cpu_kernels *kernels)
 {
-    static const float x[] = {0, -0.0f, 1, -1.00390625f, 1.01171875f, 3.0e38f, 1e-40f, -3.3895314e38f, INFINITY, -INFINITY, NAN,
-                              1.5f, 2.7182818f, -0.3333333f, 1e-3f, 12345.678f, 0.1f, 0.2f, 7e7f};
+    static const float x[] = {0,        -0.0f,     1,   -1.00390625f, 1.01171875f, 3.0e38f,     1e-40f, -3.3895314e38f,
+                              INFINITY, -INFINITY, NAN, 1.5f,         2.7182818f,  -0.3333333f, 1e-3f,  12345.678f,
+                              0.1f,     0.2f,      7e7f};
     enum { N = sizeof x / sizeof x[0] };
     float rounded[N];
     uint16_t halves[N];
@@ -299,7 +298,8 @@ static void test_to_bf16(const struct cpu_kernels *kernels)
     for (size_t i = 0; i < N; i++) {
         uint32_t bits;
         memcpy(&bits, &rounded[i], sizeof bits);
-        same &= bits == (uint32_t)halves[i] << 16 || (isnan(x[i]) && isnan(rounded[i]) && (halves[i] & 0x7FFF) > 0x7F80);
+        same &=
+            bits == (uint32_t)halves[i] << 16 || (isnan(x[i]) && isnan(rounded[i]) && (halves[i] & 0x7FFF) > 0x7F80);
     }
     ok(same, "bfloat16, %s: two bytes hold what rounding to nearest even gives", kernels->name);
 }
@@ -324,9 +324,18 @@ static void test_int8_kernels(const struct int8_kernels *k)
         zero_points[i] = (int32_t)i * 9;
     for (size_t j = 0; j < INT8_COLUMNS; j++)
         sums[j] = (int32_t)j - 5;
-    struct int8_tile t = {.rows = ROWS, .columns = INT8_COLUMNS, .groups = GROUPS, .a = a, .lda = K, .b = b,
-                          .row_scale = ones, .zero_point = zero_points, .column_scale = ones, .column_sum = sums,
-                          .c = c, .ldc = INT8_COLUMNS};
+    struct int8_tile t = {.rows = ROWS,
+                          .columns = INT8_COLUMNS,
+                          .groups = GROUPS,
+                          .a = a,
+                          .lda = K,
+                          .b = b,
+                          .row_scale = ones,
+                          .zero_point = zero_points,
+                          .column_scale = ones,
+                          .column_sum = sums,
+                          .c = c,
+                          .ldc = INT8_COLUMNS};
     k->tile(&t);
     for (size_t i = 0; i < ROWS; i++)
         for (size_t j = 0; j < INT8_COLUMNS; j++) {

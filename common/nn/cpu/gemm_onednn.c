@@ -22,8 +22,8 @@ enum {
     ROWS_OF_PART = 224, /* of one that is not, so that preparing its part of b pays */
     WHOLE = 512,        /* widest c whose tiles are as wide */
     COLUMNS = 192,
-    FEW_ROWS = 64,   /* of a c whose tiles are narrow, so that there is work for several threads */
-    BLOCK_K = 512    /* of a weight's gradient: k is the number of tokens there, and each k needs a primitive */
+    FEW_ROWS = 64, /* of a c whose tiles are narrow, so that there is work for several threads */
+    BLOCK_K = 512  /* of a weight's gradient: k is the number of tokens there, and each k needs a primitive */
 };
 
 #if defined(WITH_ONEDNN)
@@ -125,7 +125,9 @@ static void run_tile(struct cpu *cpu, const struct gemm *g, const struct plan *p
             .n = (uint32_t)columns,
             .k = (uint32_t)smaller(plan->k, g->k - p),
             .a_across = a_across,
-            .b = g->packed ? ONEDNN_PACKED : b_across ? ONEDNN_COLUMNS : ONEDNN_LINES,
+            .b = g->packed  ? ONEDNN_PACKED
+                 : b_across ? ONEDNN_COLUMNS
+                            : ONEDNN_LINES,
             .bias = plan->whole && bias,
             .accumulate = plan->whole && accumulate,
             .bf16 = plan->form == OPERAND_BF16,

@@ -48,9 +48,9 @@
 #define TEXT(x) TEXT_OF(x)
 
 enum {
-    SLOTS = 4096,           /* a power of two */
-    LARGEST_COUNT = 3072,   /* primitives that are kept; a shape beyond them is made anew each time */
-    THREADS = 1024,         /* see cpu.c */
+    SLOTS = 4096,         /* a power of two */
+    LARGEST_COUNT = 3072, /* primitives that are kept; a shape beyond them is made anew each time */
+    THREADS = 1024,       /* see cpu.c */
     ARGUMENTS = 5,
     LAYOUT_ROWS = 64 /* m of the product whose favourite layout all use */
 };
@@ -66,8 +66,8 @@ struct primitive {
     struct onednn_shape shape;
     size_t slot; /* SLOTS: not kept */
     dnnl_primitive_t primitive;
-    int count;                           /* of its arguments */
-    int kind[ARGUMENTS];                 /* DNNL_ARG_... */
+    int count;           /* of its arguments */
+    int kind[ARGUMENTS]; /* DNNL_ARG_... */
     dnnl_memory_desc_t desc[ARGUMENTS];
     size_t scratchpad; /* bytes */
 };
@@ -101,7 +101,7 @@ struct onednn {
     _Atomic(struct primitive *) slots[SLOTS]; /* open addressing; filled one by one, never emptied */
     size_t count;                             /* under the lock, as are packings */
     struct packing *packings;
-    struct worker *workers[THREADS];          /* each thread's own */
+    struct worker *workers[THREADS]; /* each thread's own */
 };
 
 static bool load(struct onednn *o)
@@ -197,8 +197,8 @@ static dnnl_memory_desc_t packed_layout(const struct onednn *o, uint32_t n, uint
     return any;
 }
 
-/* From b[n, k] to a packed layout. oneDNN takes 76 ns a number to bring bfloat16 into its favourite one (Zen 3); that one
- * keeps neighbours in k together, so it is what floats in their pairs' place would have, which takes 0.4. */
+/* From b[n, k] to a packed layout. oneDNN takes 76 ns a number to bring bfloat16 into its favourite one (Zen 3); that
+ * one keeps neighbours in k together, so it is what floats in their pairs' place would have, which takes 0.4. */
 static struct packing *packing_make(const struct onednn *o, uint32_t n, uint32_t k, bool bf16)
 {
     struct packing *p = xcalloc(1, sizeof *p);
@@ -251,15 +251,18 @@ static struct primitive *primitive_make(struct onednn *o, const struct onednn_sh
     static const struct {
         dnnl_query_t query;
         int kind;
-    } arguments[] = {{dnnl_query_src_md, DNNL_ARG_SRC}, {dnnl_query_weights_md, DNNL_ARG_WEIGHTS},
-                     {dnnl_query_dst_md, DNNL_ARG_DST}, {dnnl_query_scratchpad_md, DNNL_ARG_SCRATCHPAD}};
+    } arguments[] = {{dnnl_query_src_md, DNNL_ARG_SRC},
+                     {dnnl_query_weights_md, DNNL_ARG_WEIGHTS},
+                     {dnnl_query_dst_md, DNNL_ARG_DST},
+                     {dnnl_query_scratchpad_md, DNNL_ARG_SCRATCHPAD}};
     struct primitive *p = xcalloc(1, sizeof *p);
-    dnnl_memory_desc_t weights = shape->b == ONEDNN_PACKED ? packing_of(o, shape->n, shape->k, shape->bf16)->layout
-                                                           : plain_layout(o, shape);
+    dnnl_memory_desc_t weights =
+        shape->b == ONEDNN_PACKED ? packing_of(o, shape->n, shape->k, shape->bf16)->layout : plain_layout(o, shape);
     dnnl_primitive_desc_t desc = describe(o, shape, &weights);
     p->shape = *shape;
     if (!desc || o->f.primitive_create(&p->primitive, desc) != dnnl_success)
-        die(STATUS_FAILURE, "oneDNN makes no product of %u x %u x %u; use --gemm openblas", shape->m, shape->n, shape->k);
+        die(STATUS_FAILURE, "oneDNN makes no product of %u x %u x %u; use --gemm openblas", shape->m, shape->n,
+            shape->k);
     for (size_t i = 0; i < sizeof arguments / sizeof arguments[0]; i++)
         add_argument(p, arguments[i].kind, o->f.primitive_desc_query_md(desc, arguments[i].query, 0));
     p->scratchpad = o->f.memory_desc_get_size(&p->desc[p->count - 1]);
@@ -288,7 +291,7 @@ static size_t slot_of(const struct onednn_shape *shape)
     return (hash ^ hash >> 32) % SLOTS;
 }
 
-/* The primitive of that shape, or the empty slot where it belongs. Needs no lock: slots are filled and never emptied. */
+/* The primitive of that shape, or the empty slot where it belongs. Needs no lock: what a slot holds never changes. */
 static struct primitive *find(struct onednn *o, const struct onednn_shape *shape, size_t *slot)
 {
     for (*slot = slot_of(shape);; *slot = (*slot + 1) % SLOTS) {

@@ -1,8 +1,8 @@
 /* onednn.h - matrix products of dense tiles by oneDNN: its library is loaded when it is asked for, primitives are made
  * once a shape and used by every thread. What tiles a product is cut into is gemm_onednn.c's business.
  *
- * The library (API of version 2) is loaded by name at run time, because being linked to it makes every start 7 ms longer
- * (Zen 3; it brings OpenCL with it), and so that a program built with it runs without it.
+ * The library (API of version 2) is loaded by name at run time, because being linked to it makes every start 7 ms
+ * longer (Zen 3; it brings OpenCL with it), and so that a program built with it runs without it.
  *
  * Everything here computes on the calling thread alone. A primitive is made and executed while OpenMP's number of
  * threads is 1 for that thread: oneDNN would otherwise plan for as many as there are (and sum in another order), and
