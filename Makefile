@@ -64,6 +64,7 @@ base_flags = -std=c17 -D_GNU_SOURCE -Icommon $(WARNINGS) $(SANITIZER_FLAGS)
 flags_nn = -O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math -Wno-pass-failed $(OPENMP) $(OPENBLAS_CFLAGS)
 flags_bert = $(OPENMP)
 flags_text = $(OPENMP)
+flags_unit = $(OPENMP)
 # Files named *_avx2.c, *_avx512.c and *_avx512vnni.c hold kernels that are chosen at run time.
 flags_avx2 = -mavx2 -mfma -mf16c
 flags_avx512 = -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma
@@ -160,12 +161,18 @@ check-san: ## run the tests in a sanitizer build
 check-oracle: all ## compare live with Hugging Face (makes a Python environment)
 	BUILD='$(abspath $(BUILD))' REAL_DATA='$(abspath $(REAL_DATA))' REAL_MODELS='$(abspath $(REAL_MODELS))' t/oracle/run
 
+.PHONY: prove-restart
+KILLS ?= 30
+prove-restart: all ## kill training runs and see that they end in the same bytes (KILLS=30; minutes)
+	BUILD='$(abspath $(BUILD))' t/long/kill-loop -n $(KILLS)
+
 # ---- the house ----
 .PHONY: deps demo install uninstall clean help
 deps: ## install the packages that the build and the tests need (Debian, Ubuntu)
 	@contrib/deps
 
 include pipelines/experiment.mk
+include t/bench/bench.mk
 
 install: all $(COMPLETIONS) ## install to $(DESTDIR)$(PREFIX)
 	@BUILD='$(BUILD)' TOOLS='$(PRESENT_TOOLS)' contrib/install '$(DESTDIR)' '$(PREFIX)'
@@ -176,7 +183,7 @@ clean: ## remove everything built
 	rm -rf $(BUILD)
 
 help: ## this list
-	@sed -n 's/^\([a-z][a-z-]*\):.* ## \(.*\)/  \1|\2/p' Makefile pipelines/experiment.mk | column -t -s '|'
+	@sed -n 's/^\([a-z][a-z-]*\):.* ## \(.*\)/  \1|\2/p' Makefile pipelines/experiment.mk t/bench/bench.mk | column -t -s '|'
 	@echo; sed -n 's/^#   \(.*\)/  \1/p' Makefile
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -19,7 +19,7 @@
 #include "wire/stream.h"
 
 struct options {
-    const char *model, *input_format, *output;
+    const char *model, *input_format, *output, *weights, *gemm;
     bool logits, keep_going;
     long max_len, threads;
 };
@@ -63,6 +63,10 @@ static void parse(struct options *o, int argc, char **argv, const char **path)
         {'\0', "logits", CLI_FLAG, &o->logits, .help = "add the logits to each prediction"},
         {'\0', "max-len", CLI_LONG, &o->max_len, "N", .min = 2, .max = 1e6, .no_default = true,
          .help = "cut sentences to N tokens, [CLS] and [SEP] included; default: the tokenizer's limit"},
+        {'\0', "weights", CLI_CHOICE, &o->weights, "FORM", .choices = NN_WEIGHTS_CHOICES,
+         .help = "how the layers' weights are kept; bf16 and int8 are rounded"},
+        {'\0', "gemm", CLI_CHOICE, &o->gemm, "LIBRARY", .choices = NN_GEMM_CHOICES,
+         .help = "matrix library; auto: by the processor"},
         {'\0', "threads", CLI_LONG, &o->threads, "N", .min = 1, .max = 1024, .no_default = true,
          .help = "instead of OMP_NUM_THREADS or all cores"},
         {'\0', "keep-going", CLI_FLAG, &o->keep_going, .help = "skip rows that cannot be read; then exit 3"},
@@ -74,7 +78,7 @@ static void parse(struct options *o, int argc, char **argv, const char **path)
                                         "sst2-dump --split validation | bert-infer -m student | sst2-score",
                             .options = table,
                             .max_operands = 1,
-                            .features = "matrix library: OpenBLAS, threads: OpenMP"};
+                            .describe = nn_cpu_features};
     int first = cli_parse(&cli, argc, argv);
     *path = first < argc ? argv[first] : NULL;
     if (!o->model)
@@ -326,15 +330,29 @@ static int finish(struct session *s)
     return status;
 }
 
+static int open_classifier(struct session *s, const char *folder, struct error *err)
+{
+    const struct classifier_options options = {.threads = s->o->threads,
+                                               .gemm = s->o->gemm,
+                                               .weights = nn_weights_of(s->o->weights),
+                                               .max_len = s->o->max_len};
+    if (classifier_open(&s->classifier, folder, &options, err) < 0)
+        return -1;
+    if (options.weights == NN_WEIGHTS_BF16 && !s->classifier.nn.fast_bf16)
+        inform(0, "no bf16 products here (%s): float32 products of rounded numbers instead, which are not faster",
+               s->classifier.nn.library);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
-    struct options o = {.input_format = "auto"};
+    struct options o = {.input_format = "auto", .weights = "f32", .gemm = "auto"};
     struct session s = {.o = &o};
     struct error err = {0};
     const char *path;
     parse(&o, argc, argv, &path);
     char *folder = hub_resolve(o.model, &err);
-    if (!folder || classifier_open(&s.classifier, folder, o.threads, o.max_len, &err) < 0 ||
+    if (!folder || open_classifier(&s, folder, &err) < 0 ||
         lines_open(&s.lines, path, 0, &err) < 0 || output_open(&s.out, o.output, false, &err) < 0)
         die_error(&err);
     free(folder);

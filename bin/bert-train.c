@@ -1,51 +1,110 @@
 /* bert-train.c - trains a BERT classifier from a token stream (wp-tokenize) and writes it as a Hugging Face folder.
  *
- * The work is in common/bert; here are the options, and the order in which things are opened and checked: what can be
- * refused early is refused before the input is read.
+ * The work is in common/bert; here are the options, the signals and the last line.
  */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cli.h"
 #include "base/diag.h"
-#include "base/hub.h"
-#include "base/memory.h"
-#include "bert/evaluate.h"
-#include "bert/model_card.h"
+#include "base/io.h"
+#include "bert/objectives/label.h"
+#include "bert/parameter_groups.h"
 #include "bert/run_state.h"
-#include "bert/spool.h"
-#include "bert/trainer.h"
-#include "text/vocabulary.h"
+#include "bert/selection.h"
+#include "bert/train_session.h"
 
-struct options {
-    const char *model, *init, *vocab, *output, *validation, *metrics;
-    bool force, keep_state;
-    long threads;
-    struct train_options train;
-};
+/* ---- signals: the first ends the run after its step, the second at once ---- */
 
-/* Everything that is opened, in this order. */
-struct session {
-    struct nn nn;
-    char *source; /* the folder of -m, or the vocabulary of --init */
-    struct vocabulary vocabulary;
-    struct stream_head head, validation_head;
-    struct rows train, validation;
-    const char *rows_name; /* where the training rows come from, for messages */
-    struct objectives objectives;
-    struct model model;
-    struct output metrics;
-    char *state;        /* OUTPUT.state */
-    char **checkpoints; /* folders written, oldest first */
-    size_t n_checkpoints;
-    const struct options *o;
-};
+static volatile sig_atomic_t signal_number;
 
-static void parse(struct options *o, int argc, char **argv, const char **path)
+static void on_signal(int number)
 {
+    signal_number = number;
+}
+
+static bool was_signalled(void)
+{
+    return signal_number != 0;
+}
+
+/* handler: for as long as there are steps that a run can end after; SIG_DFL: no longer. */
+static void handle_signals(void (*handler)(int))
+{
+    static const int caught[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction action = {.sa_handler = handler, .sa_flags = (int)SA_RESETHAND};
+    for (size_t i = 0; i < sizeof caught / sizeof *caught; i++) {
+        struct sigaction before;
+        sigaction(caught[i], NULL, &before);
+        if (before.sa_handler != SIG_IGN) /* nohup, background jobs */
+            sigaction(caught[i], &action, NULL);
+    }
+}
+
+/* Ends as the signal would have, so that whoever started us sees it. */
+static void end_by_signal(void)
+{
+    signal(signal_number, SIG_DFL);
+    raise(signal_number);
+}
+
+/* ---- options ---- */
+
+/* Takes the options of the interrupted run in DIR.state over; without one, says how things stand. */
+static void resume(struct session_options *o, const struct cli_option *table, struct run_record *record)
+{
+    struct error err = {0};
+    char *state = run_state_path(o->output);
+    enum run_state found = run_state_look(state);
+    if (found == RUN_UNFINISHED) {
+        if (run_record_read(record, state, &err) < 0 || run_record_apply(record, state, table, o->file, &err) < 0)
+            die_error(&err);
+    } else if (found != RUN_NOT_BEGUN && path_exists(o->output)) {
+        inform(0, "%s is finished; there is nothing to resume", o->output);
+        exit(STATUS_OK);
+    } else if (!o->model && !o->init) {
+        die(STATUS_USAGE, "%s holds no run that could go on; start one without --resume", state);
+    } else {
+        inform(0, "%s holds no run that could go on; training starts afresh", state);
+    }
+    free(state);
+}
+
+/* What is missing or does not go together. A run that is resumed has its rows. */
+static void check(const struct session_options *o, bool resumed)
+{
+    const struct train_options *t = &o->train;
+    bool standard = !o->file || strcmp(o->file, "-") == 0;
+    struct error err = {0};
+    if (!o->model == !o->init)
+        cli_usage_error("give either -m MODEL or --init SIZE");
+    if (o->init && !o->vocab)
+        cli_usage_error("--init needs --vocab, the folder or vocab.txt that the rows were tokenised with");
+    if (o->model && o->vocab)
+        cli_usage_error("--vocab goes with --init; -m MODEL brings its own vocabulary");
+    if ((t->load_best || t->metric || t->patience > 0) && !o->validation)
+        cli_usage_error("--%s needs evaluations: --validation FILE", t->load_best      ? "load-best-model-at-end"
+                                                                     : t->patience > 0 ? "patience"
+                                                                                       : "metric-for-best-model");
+    if ((t->metric && selection_check(t->metric, &err) < 0) || class_weights_check(t->class_weights, &err) < 0 ||
+        parameter_groups_check(t->freeze, &err) < 0)
+        cli_usage_error("%s", err.text);
+    if (resumed)
+        return;
+    if (o->validation && strcmp(o->validation, "-") == 0 && standard)
+        cli_usage_error("the training rows and --validation cannot both come from stdin; name a FILE for one of them");
+    if (standard && isatty(STDIN_FILENO))
+        cli_usage_error("a token stream is due on stdin; run wp-tokenize ... | bert-train, or name a FILE");
+}
+
+static void parse(struct session_options *o, int argc, char **argv, struct run_record *record)
+{
+    enum { MOST_OPTIONS = 64 };
     struct train_options *t = &o->train;
-    const struct cli_option table[] = {
+    bool given[MOST_OPTIONS] = {0};
+    struct cli_option table[] = {
         {'m', "model", CLI_STRING, &o->model, "MODEL", .help = "start from this folder or Hub name"},
         {'\0', "init", CLI_CHOICE, &o->init, "SIZE", .choices = "tiny|mini|small|medium|base",
          .help = "start from random weights of this size; needs --vocab"},
@@ -72,6 +131,18 @@ static void parse(struct options *o, int argc, char **argv, const char **path)
          .help = "instead of the model's own probabilities"},
         {'\0', "no-shuffle", CLI_UNFLAG, &t->shuffle, .help = "take the rows in their order"},
         {'\0', "objective", CLI_STRING, &t->objective, "SPEC", .help = "terms and weights, as label=0.7,soft=0.3"},
+        {'\0', "mlm-probability", CLI_DOUBLE, &t->mlm_probability, "X", .min = 0.001, .max = 1,
+         .help = "with the term mlm: share of the tokens that are masked"},
+        {'\0', "whole-word-masking", CLI_FLAG, &t->whole_word_masking,
+         .help = "with the term mlm: mask all pieces of a word together"},
+        {'\0', "class-weights", CLI_STRING, &t->class_weights, "W0,W1,...",
+         .help = "how much each class counts in the term label, or balanced: all classes alike"},
+        {'\0', "label-smoothing", CLI_DOUBLE, &t->label_smoothing, "X", .min = 0, .max = 1 - 1e-9,
+         .help = "share of a gold label that is spread over all classes"},
+        {'\0', "layer-wise-lr-decay", CLI_DOUBLE, &t->layer_wise_lr_decay, "X", .min = 1e-9, .max = 1,
+         .help = "factor of the rate from each layer to the one below it"},
+        {'\0', "freeze", CLI_STRING, &t->freeze, "PARTS",
+         .help = "what is not trained: embeddings, layers, layers:N-M, encoder, pooler, with commas"},
         {'\0', "eval-steps", CLI_LONG, &t->eval_steps, "N", .min = 1, .max = 1e12, .no_default = true,
          .help = "evaluate every N steps instead of every epoch"},
         {'\0', "save-steps", CLI_LONG, &t->save_steps, "N", .min = 1, .max = 1e12, .no_default = true,
@@ -80,7 +151,18 @@ static void parse(struct options *o, int argc, char **argv, const char **path)
         {'\0', "keep-state", CLI_FLAG, &o->keep_state, .help = "leave the checkpoints in DIR.state at the end"},
         {'\0', "log-steps", CLI_LONG, &t->log_steps, "N", .min = 1, .max = 1e12, .no_default = true,
          .help = "record every Nth step in --metrics"},
+        {'\0', "metric-for-best-model", CLI_STRING, &t->metric, "NAME", .no_default = true,
+         .help = "how the best evaluation is told: loss, accuracy, macro_f1, mcc, brier or ece (default: loss)"},
+        {'\0', "load-best-model-at-end", CLI_FLAG, &t->load_best,
+         .help = "end with the weights of the best evaluation"},
+        {'\0', "patience", CLI_LONG, &t->patience, "N", .min = 1, .max = 1e6, .no_default = true,
+         .help = "stop after N evaluations without a better one"},
+        {'\0', "resume", CLI_FLAG, &o->resume, .help = "go on with the run of DIR that was interrupted"},
         {'\0', "metrics", CLI_FILE, &o->metrics, "FILE", .help = "write records of the run as NDJSON"},
+        {'\0', "precision", CLI_CHOICE, &o->precision, "TYPE", .choices = NN_PRECISION_CHOICES,
+         .help = "of the products; bf16: rounded inputs, float32 sums and weights"},
+        {'\0', "gemm", CLI_CHOICE, &o->gemm, "LIBRARY", .choices = NN_GEMM_CHOICES,
+         .help = "matrix library; auto: by the processor"},
         {'\0', "seed", CLI_UINT64, &t->seed, "N", .help = "of initialisation, shuffling and dropout"},
         {'\0', "threads", CLI_LONG, &o->threads, "N", .min = 1, .max = 1024, .no_default = true,
          .help = "instead of OMP_NUM_THREADS or all cores; no influence on results"},
@@ -92,201 +174,76 @@ static void parse(struct options *o, int argc, char **argv, const char **path)
                             .examples = "wp-tokenize -m MODEL rows.ndjson | bert-train -m MODEL -o student",
                             .options = table,
                             .max_operands = 1,
-                            .features = "matrix library: OpenBLAS, threads: OpenMP"};
+                            .describe = nn_cpu_features};
+    for (size_t i = 0; table[i].name; i++)
+        table[i].given = &given[i];
     int first = cli_parse(&cli, argc, argv);
-    *path = first < argc ? argv[first] : NULL;
+    o->file = first < argc ? argv[first] : NULL;
     if (!o->output)
         cli_usage_error("where the model goes is missing: -o DIR");
-    if (!o->model == !o->init)
-        cli_usage_error("give either -m MODEL or --init SIZE");
-    if (o->init && !o->vocab)
-        cli_usage_error("--init needs --vocab, the folder or vocab.txt that the rows were tokenised with");
-    if (o->model && o->vocab)
-        cli_usage_error("--vocab goes with --init; -m MODEL brings its own vocabulary");
-    if (o->validation && strcmp(o->validation, "-") == 0 && (!*path || strcmp(*path, "-") == 0))
-        cli_usage_error("the training rows and --validation cannot both come from stdin; name a FILE for one of them");
-    if ((!*path || strcmp(*path, "-") == 0) && isatty(STDIN_FILENO))
-        cli_usage_error("a token stream is due on stdin; run wp-tokenize ... | bert-train, or name a FILE");
+    if (o->resume)
+        resume(o, table, record);
+    if (!t->metric && (t->load_best || t->patience > 0))
+        t->metric = "loss";
+    struct buf kept = {0};
+    run_record_options(&kept, table);
+    o->options = kept.data;
+    check(o, record->text != NULL);
 }
 
-/* What can be refused without reading the input. */
-static int open_model_and_vocabulary(struct session *s, struct error *err)
+/* The last line: what was made, or how to go on. */
+static void report(const struct session *s)
 {
-    const struct options *o = s->o;
-    if (model_folder_check(o->output, o->force, err) < 0 || nn_cpu(&s->nn, o->threads, err) < 0 ||
-        objectives_parse(&s->objectives, o->train.objective, err) < 0)
-        return -1;
-    s->source = hub_resolve(o->model ? o->model : o->vocab, err);
-    if (!s->source || vocabulary_load(&s->vocabulary, s->source, err) < 0 ||
-        (o->model && model_open(&s->model, s->source, err) < 0))
-        return -1;
-    return o->metrics ? output_open_log(&s->metrics, o->metrics, err) : 0;
-}
-
-/* Validation rows first: they are in a file, and the training rows may be the end of a long pipe. */
-static int read_rows(struct session *s, const char *path, struct error *err)
-{
-    const char *validation = s->o->validation;
-    s->rows_name = !path || strcmp(path, "-") == 0 ? "<stdin>" : path;
-    if ((validation && spool_read(&s->validation, &s->validation_head, validation, s->vocabulary.sha256, err) < 0) ||
-        spool_read(&s->train, &s->head, path, s->vocabulary.sha256, err) < 0)
-        return -1;
-    if (s->train.n == 0)
-        return error_set(err, STATUS_FAILURE, "%s: there are no rows to train on", s->rows_name);
-    if (!validation)
-        return 0;
-    if (spool_check_labels(&s->validation_head, s->head.labels, s->head.n_labels, false, "the training rows",
-                           validation, err) < 0)
-        return -1;
-    return evaluation_check(&s->validation, s->head.n_labels, err) < 0 ? error_prefix(err, "%s", validation) : 0;
-}
-
-/* The rows decide what the classes are and how they are called. */
-static int take_labels(struct session *s, bool fresh, struct error *err)
-{
-    struct bert_config *config = &s->model.config;
-    if (!fresh &&
-        spool_check_labels(&s->head, config->labels, config->n_labels, true, "the model", s->rows_name, err) < 0)
-        return -1;
-    if (fresh && config->n_labels > 0 && config->n_labels != s->head.n_labels)
-        warn("%s tells %zu classes apart, the rows %zu; its classifier is replaced by a new one", s->o->model,
-             config->n_labels, s->head.n_labels);
-    bert_config_set_labels(config, s->head.labels, s->head.n_labels);
-    return 0;
-}
-
-static int make_model(struct session *s, struct error *err)
-{
-    const struct options *o = s->o;
-    struct bert_config config;
-    bool fresh = true;
-    if (o->model) {
-        if (model_load(&s->model, s->head.n_labels, o->train.seed, &fresh, err) < 0)
-            return -1;
-    } else {
-        bert_config_preset(&config, o->init, (long)s->vocabulary.n_tokens);
-        config.pad_token_id = s->vocabulary.pad >= 0 ? s->vocabulary.pad : 0;
-        model_random(&s->model, &config, s->head.n_labels, o->train.seed);
+    const struct train_result *r = &s->result;
+    const char *output = s->o->output;
+    if (r->interrupted) {
+        complain("interrupted after step %llu; go on with: bert-train --resume -o %s", (unsigned long long)r->steps,
+                 output);
+        return;
     }
-    if (take_labels(s, fresh, err) < 0)
-        return -1;
-    if (model_check_rows(&s->model, &s->train, err) < 0 ||
-        objectives_prepare(&s->objectives, &s->train, s->model.classes, err) < 0)
-        return error_prefix(err, "%s", s->rows_name);
-    if (model_check_rows(&s->model, &s->validation, err) < 0)
-        return error_prefix(err, "%s", o->validation);
-    return 0;
-}
-
-static struct model_folder folder_of(const struct session *s, const char *card)
-{
-    return (struct model_folder){.config = &s->model.config,
-                                 .parameters = &s->model.parameters,
-                                 .tokenizer_source = s->source,
-                                 .do_lower_case = s->vocabulary.do_lower_case,
-                                 .model_max_length = s->model.config.max_position_embeddings,
-                                 .card = card};
-}
-
-/* A checkpoint is a model folder of its own; the oldest beyond --keep go when the new one is complete. */
-static int save_checkpoint(void *context, const struct model *m, uint64_t step, struct error *err)
-{
-    struct session *s = context;
-    struct model_folder folder = folder_of(s, "A checkpoint of a run that was under way.\n");
-    struct buf path = {0};
-    (void)m;
-    buf_addf(&path, "%s/checkpoint-%llu", s->state, (unsigned long long)step);
-    if (folder_make(s->state, err) < 0 || model_folder_write(path.data, &folder, true, err) < 0) {
-        buf_free(&path);
-        return -1;
-    }
-    s->checkpoints = xrealloc_array(s->checkpoints, s->n_checkpoints + 1, sizeof *s->checkpoints);
-    s->checkpoints[s->n_checkpoints++] = path.data;
-    if (s->n_checkpoints > (size_t)s->o->train.keep) {
-        if (folder_remove(s->checkpoints[0], err) < 0)
-            return -1;
-        free(s->checkpoints[0]);
-        memmove(s->checkpoints, s->checkpoints + 1, --s->n_checkpoints * sizeof *s->checkpoints);
-    }
-    return 0;
-}
-
-static int train(struct session *s, struct train_result *result, int argc, char **argv, struct error *err)
-{
-    const struct options *o = s->o;
-    struct train_data data = {&s->train, o->validation ? &s->validation : NULL};
-    struct train_reports reports = {o->metrics ? &s->metrics : NULL, argc, argv};
-    long old = run_state_clear(s->state, err); /* so that what will be there is of this run */
-    if (old < 0)
-        return -1;
-    if (old > 0)
-        inform(0, "removed %ld checkpoints of an earlier run from %s", old, s->state);
-    if (trainer_run(&s->model, &s->nn, &s->objectives, &data, &o->train, &reports, save_checkpoint, s, result, err) <
-        0) {
-        if (o->metrics)
-            output_close(&s->metrics); /* what was recorded until then stays */
-        return -1;
-    }
-    if (o->metrics && output_close(&s->metrics) < 0) {
-        *err = s->metrics.error;
-        return -1;
-    }
-    return 0;
-}
-
-static int write_model(struct session *s, const struct train_result *result, struct error *err)
-{
-    const struct options *o = s->o;
-    struct train_data data = {&s->train, o->validation ? &s->validation : NULL};
-    struct buf card = {0};
-    const char *origin = o->model ? o->model : "random weights";
-    model_card_write(&card, &s->model, origin, &data, &o->train, result);
-    struct model_folder folder = folder_of(s, card.data);
-    int status = model_folder_write(o->output, &folder, o->force, err);
-    buf_free(&card);
-    if (status == 0 && !o->keep_state)
-        status = run_state_remove(s->state, err);
-    return status;
-}
-
-static void session_free(struct session *s)
-{
-    model_free(&s->model);
-    objectives_free(&s->objectives);
-    rows_free(&s->train);
-    rows_free(&s->validation);
-    stream_head_free(&s->head);
-    stream_head_free(&s->validation_head);
-    vocabulary_free(&s->vocabulary);
-    for (size_t i = 0; i < s->n_checkpoints; i++)
-        free(s->checkpoints[i]);
-    free(s->checkpoints);
-    free(s->source);
-    free(s->state);
+    struct buf best = {0};
+    if (r->has_best)
+        buf_addf(&best, "; %s step %llu: %s %.6g", s->o->train.load_best ? "kept the best," : "the best was",
+                 (unsigned long long)r->best_step, s->o->train.metric, r->best_value);
+    inform(0, "wrote %s: %llu steps, %.1f rows/s%s", output, (unsigned long long)r->steps, r->rows_per_second,
+           best.data ? best.data : "");
+    buf_free(&best);
 }
 
 int main(int argc, char **argv)
 {
-    struct options o = {.train = {.epochs = 3,
-                                  .batch_size = 32,
-                                  .gradient_accumulation_steps = 1,
-                                  .learning_rate = 5e-5,
-                                  .max_grad_norm = 1,
-                                  .dropout = -1,
-                                  .shuffle = true,
-                                  .seed = 42,
-                                  .keep = 1,
-                                  .objective = "label"}};
-    struct session s = {.o = &o};
-    struct train_result result;
+    struct session_options o = {.gemm = "auto",
+                                .precision = "f32",
+                                .argc = argc,
+                                .argv = argv,
+                                .train = {.epochs = 3,
+                                          .batch_size = 32,
+                                          .gradient_accumulation_steps = 1,
+                                          .learning_rate = 5e-5,
+                                          .max_grad_norm = 1,
+                                          .dropout = -1,
+                                          .shuffle = true,
+                                          .seed = 42,
+                                          .keep = 1,
+                                          .layer_wise_lr_decay = 1,
+                                          .mlm_probability = 0.15,
+                                          .objective = "label"}};
+    struct session s = {0};
     struct error err = {0};
-    const char *path;
-    parse(&o, argc, argv, &path);
-    s.state = run_state_path(o.output);
-    if (open_model_and_vocabulary(&s, &err) < 0 || read_rows(&s, path, &err) < 0 || make_model(&s, &err) < 0 ||
-        train(&s, &result, argc, argv, &err) < 0 || write_model(&s, &result, &err) < 0)
+    parse(&o, argc, argv, &s.record);
+    signal(SIGXFSZ, SIG_IGN); /* a file as large as is allowed is an error, not a death */
+    if (session_open(&s, &o, &err) < 0)
         die_error(&err);
-    inform(0, "wrote %s: %llu steps, %.1f rows/s", o.output, (unsigned long long)result.steps, result.rows_per_second);
+    handle_signals(on_signal);
+    if (session_train(&s, was_signalled, &err) < 0)
+        die_error(&err);
+    handle_signals(SIG_DFL);
+    if (!s.result.interrupted && session_write(&s, &err) < 0)
+        die_error(&err);
+    report(&s);
     session_free(&s);
+    free(o.options);
+    if (s.result.interrupted)
+        end_by_signal();
     return 0;
 }

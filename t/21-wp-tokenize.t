@@ -392,7 +392,7 @@ wp-tokenize: 1 rows, 3 tokens, 0 skipped' "rows from a terminal: one hint"
 fi
 
 # ---- usage ----
-refused 2 "no model" "a vocabulary is needed: -m MODEL" three.txt
+refused 2 "no model" "a vocabulary is needed: -m MODEL, or --train-vocab N to make one" three.txt
 refused 2 "offsets of a stream" "--offsets needs --output-format ndjson" -m vocab.txt --offsets three.txt
 refused 2 "one label" "--labels 'one': at least two names are needed, separated by commas" -m vocab.txt --labels one three.txt
 refused 2 "a label twice" "--labels 'a,b,a': the name 'a' stands there twice" -m vocab.txt --labels a,b,a three.txt

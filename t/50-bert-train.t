@@ -63,8 +63,8 @@ for bad in '--epochs 0' '--epochs 1.5' '--max-steps 0' '--batch-size 0' '--batch
     is_rc 2 "$bad" -- bert-train -m "$model" -o student $bad rows.tokens
     like "$(sed 1q err)" "^bert-train: ${bad%% *}:? .*[ ']${bad#* }('|\$)" "$bad: named"
 done
-refused 2 "--objective: there is no term 'mlm'; the terms are: label, soft" "--objective mlm" -- \
-    -m "$model" -o student --objective mlm rows.tokens
+refused 2 "--objective: there is no term 'labels'; the terms are: label, soft, mlm" "--objective labels" -- \
+    -m "$model" -o student --objective labels rows.tokens
 gone "a usage error makes nothing" student student.state
 
 # ---- where the model goes ----
@@ -134,16 +134,39 @@ run reference rows.tokens --validation few.tokens
 same_model piped "an evaluation changes nothing"
 
 # ---- what does not matter, and what does ----
-for threads in 2 3; do
-    run other-threads --threads $threads rows.tokens
+for threads in 1 2 3 8; do
+    (unset OMP_NUM_THREADS && run other-threads --threads $threads rows.tokens)
     same_model other-threads "$threads threads: the same bytes"
 done
-for size in 1 7; do
+for size in 1 7 1000; do
     tokenize --frame-rows $size rows.ndjson | run other-frames
     same_model other-frames "frames of $size rows: the same bytes"
 done
+# 43 rows in steps of 32, the last one shorter: whatever the batches are, within 1e-5 x max(1, |logit|).
+i=0
+while [ $i -lt 43 ]; do
+    sed -n "$((i % 16 + 1))p" rows.ndjson
+    i=$((i + 1))
+done | sed 's/the/the the/' | tokenize >more.tokens
+run whole --batch-size 32 --gradient-accumulation-steps 1 more.tokens
+bert-infer -m whole --logits rows.ndjson >expected.logits
+for parts in '8 4' '1 32' '5 7' '64 1'; do
+    # shellcheck disable=SC2086
+    set -- $parts
+    run parts --batch-size "$1" --gradient-accumulation-steps "$2" more.tokens
+    bert-infer -m parts --logits rows.ndjson >logits
+    "$BUILD/t/helper/tdiff" 1e-5 expected.logits logits >tdiff.out 2>&1
+    close=$?
+    if [ $(($1 * $2)) = 32 ]; then
+        is $close 0 "$2 batches of $1 are one of 32, with dropout, also in the last, shorter step"
+        show tdiff.out
+    else
+        is $close 1 "$2 batches of $1 are not"
+    fi
+done
 for option in '--seed 1' '--no-shuffle' '--dropout 0' '--weight-decay 0.5' '--max-grad-norm 0.01' '--warmup-ratio 0.5' \
-    '--batch-size 4' '--epochs 1' '--learning-rate 2e-3'; do
+    '--batch-size 4' '--epochs 1' '--learning-rate 2e-3' '--class-weights 1,2' '--label-smoothing 0.1' \
+    '--layer-wise-lr-decay 0.5' '--freeze embeddings'; do
     # shellcheck disable=SC2086
     run changed $option rows.tokens
     cmp -s reference/model.safetensors changed/model.safetensors
@@ -155,6 +178,37 @@ same_bytes warm/model.safetensors counted/model.safetensors "8 steps: --warmup-s
 run once --no-shuffle --dropout 0 rows.tokens
 run twice --no-shuffle --dropout 0 --seed 42 rows.tokens
 same_bytes once/model.safetensors twice/model.safetensors "the default seed is 42"
+
+run once --class-weights 1,2 rows.tokens
+run twice --class-weights 3,6 rows.tokens
+bert-infer -m once --logits rows.ndjson >expected.logits
+bert-infer -m twice --logits rows.ndjson >logits
+"$BUILD/t/helper/tdiff" 1e-5 expected.logits logits >tdiff.out 2>&1
+ok $? "class weights count by their ratio"
+show tdiff.out
+run once rows.tokens
+run twice --class-weights balanced rows.tokens
+same_bytes once/model.safetensors twice/model.safetensors "eight rows of each class are balanced"
+
+# ---- parts that are not trained ----
+is_rc 0 "--freeze" -- bert-train -m "$model" -f -o frozen --freeze embeddings,layers:0 --max-steps 4 --learning-rate 1e-2 rows.tokens
+like "$(sed 1q err)" '^bert-train: [0-9]+ of [0-9]+ parameters are trained$' "says what is trained"
+"$frames" map frozen/model.safetensors >map
+"$frames" map "$model/model.safetensors" >map0
+changed=$(for name in $(grep -o '"[a-zA-Z0-9_.]*":{"dtype"' map0 | cut -d '"' -f 2); do
+    [ "$(grep -o "\"$name\":{[^}]*}" map)" = "$(grep -o "\"$name\":{[^}]*}" map0)" ] || echo "$name"
+done)
+is "$(echo "$changed" | grep -c 'embeddings\|layer\.0\.')" 0 "what is frozen is as it was"
+is "$(echo "$changed" | grep -c 'layer\.1\.\|pooler\|classifier')" 20 "all else has changed"
+refused 2 "--freeze: there is no layer 2; the model's are 0 to 1" "a layer that is not there" -- \
+    -m "$model" -o unmade --freeze layers:1-2 rows.tokens
+refused 2 "--freeze: 'bottom' is no part of a model; the parts are: embeddings, layers, layers:N, layers:N-M, encoder, pooler" \
+    "a part that is none" -- -m "$model" -o unmade --freeze bottom rows.tokens
+refused 2 "rows.tokens: --class-weights gives 3 numbers, but there are 2 classes" "a weight too many" -- \
+    -m "$model" -o unmade --class-weights 1,2,3 rows.tokens
+refused 2 "--class-weights must be 'balanced' or a number from 0 on for each class, as 1,2.5; not '1,-2'" "a weight below 0" -- \
+    -m "$model" -o unmade --class-weights 1,-2 rows.tokens
+gone "nothing is made of these" unmade unmade.state
 
 # ---- each kind of folder can be started from ----
 for folder in "$TESTDATA"/bert/*/; do
@@ -192,12 +246,14 @@ names() {
     sed -n "/\"event\":\"$1\"/{s/\"argv\":\[[^]]*\]/\"argv\":0/; s/\"[a-z0-9_]*\":\"[^\"]*\"/&/; p;}" metrics.ndjson | sed -n 1p |
         grep -o '"[a-z0-9_]*":' | tr -d '":' | tr '\n' ' '
 }
-is "$(names start)" "event version argv device library kernels threads seed objective rows validation_rows classes \
-batch_size gradient_accumulation_steps learning_rate weight_decay warmup_steps steps " "members of start"
+is "$(names start)" "event version argv device library kernels precision threads seed model \
+weights_sha256 parameters_trained classes rows train_sha256 validation_rows validation_sha256 objective label_smoothing \
+hidden_dropout attention_dropout classifier_dropout shuffle batch_size gradient_accumulation_steps optimizer adam_beta1 \
+adam_beta2 adam_epsilon weight_decay max_grad_norm learning_rate lr_scheduler_type layer_wise_lr_decay warmup_steps steps " "members of start"
 is "$(names step)" "event step epoch loss learning_rate grad_norm " "members of step"
 is "$(names eval)" "event step epoch loss accuracy macro_f1 mcc brier ece rows " "members of eval"
 is "$(names end)" "event step loss validation_loss accuracy seconds rows_per_second " "members of end"
-like "$(sed -n 1p metrics.ndjson)" '"argv":\["bert-train","-m",.*"--warmup-steps","2",.*"rows":16,"validation_rows":6,"classes":2,"batch_size":8,.*"warmup_steps":2,"steps":6}$' \
+like "$(sed -n 1p metrics.ndjson)" '"argv":\["bert-train","-m",.*"--warmup-steps","2",.*"classes":2,"rows":16,"train_sha256":"[0-9a-f]{64}","validation_rows":6,"validation_sha256":"[0-9a-f]{64}",.*"batch_size":8,.*"warmup_steps":2,"steps":6}$' \
     "what they say"
 like "$(sed -n 5p metrics.ndjson)" '^\{"event":"step","step":3,"epoch":1.5,' "a step's epoch is a fraction"
 loss=$(sed -n 's/.*"event":"eval","step":2,.*"loss":\([0-9]*\.[0-9]*\).*/\1/p' metrics.ndjson)
@@ -222,6 +278,44 @@ if [ -w /dev/full ]; then
         -m "$model" -o unmade --metrics /dev/full rows.tokens
 fi
 gone "no model then" unmade unmade.state
+
+is_rc 0 "all options" -- bert-train -q -m "$model" -f -o recorded --max-steps 2 --class-weights balanced --label-smoothing 0.1 \
+    --layer-wise-lr-decay 0.9 --freeze pooler --validation few.tokens --load-best-model-at-end --patience 7 --metrics - few.tokens
+like "$(sed -n 1p out)" '"class_weights":\[(1|0\.75|1\.5),[0-9.]+\],"label_smoothing":0\.1,' "weights as numbers"
+like "$(sed -n 1p out)" '"layer_wise_lr_decay":0\.9,"freeze":"pooler","metric_for_best_model":"loss","load_best_model_at_end":true,"patience":7,' \
+    "and the others"
+digest() {
+    bert-train -q -m "$model" -f -o recorded --max-steps 1 --metrics - "$1" | sed -n 's/.*"train_sha256":"\([^"]*\)".*/\1/p'
+}
+tokenize --frame-rows 3 rows.ndjson >other-frames.tokens
+is "$(digest other-frames.tokens)" "$(digest rows.tokens)" "the rows' hash does not depend on frames"
+[ "$(digest few.tokens)" != "$(digest rows.tokens)" ]
+ok $? "but on rows"
+
+# ---- warnings, each with its cure ----
+warned() { # PATTERN NAME -- ARGUMENT...
+    pattern=$1 name=$2
+    shift 3
+    is_rc 0 "$name" -- bert-train "$@"
+    is "$(grep -Ec "^bert-train: warning: $pattern" err)" 1 "$name: warned of once"
+}
+warned 'after step [0-9]+ all 6 validation rows are predicted as class [01]; if that stays so, train longer, with --warmup-ratio 0\.1 or another --learning-rate$' \
+    "one class for all rows" -- -m "$encoder" -f -o warned --max-steps 6 --eval-steps 1 --learning-rate 0 --validation few.tokens \
+    rows.tokens
+warned 'after epoch [0-9]+ the training loss is 0\.[67][0-9]+, no better than guessing \(0\.6931\): nothing was learnt; check that labels belong to their sentences, or try more epochs, another --learning-rate or a pretrained -m MODEL$' \
+    "a loss of guessing" -- -m "$encoder" -f -o warned --epochs 3 --learning-rate 0 rows.tokens
+tokenize --max-len 6 rows.ndjson >cut.tokens
+warned 'cut\.tokens: 16 of 16 rows are as long as wp-tokenize.s --max-len 6 allows, so most of them were cut; tokenise with a larger --max-len$' \
+    "rows that were cut" -- -m "$model" -f -o warned --max-steps 1 cut.tokens
+sed 's/"label":\([01]\)}$/"label":\1,"teacher":{"status":"ok","label":\1,"confidence":0.9}}/' rows.ndjson | tokenize >taught.tokens
+warned "a random encoder learns from the teacher.s answers alone; start from a pretrained -m MODEL, or add the gold labels \\(--objective label=0\\.7,soft=0\\.3\\)\$" \
+    "a random encoder without gold labels" -- --init tiny --vocab "$model" -f -o warned --objective soft --max-steps 1 taught.tokens
+is_rc 0 "with gold labels" -- bert-train --init tiny --vocab "$model" -f -o warned --objective soft,label --max-steps 1 taught.tokens
+is "$(grep -c 'random encoder' err)" 0 "there is no such warning"
+refused 2 "--class-weights works on the objective term 'label', which --objective soft does not have" \
+    "class weights without the term" -- -m "$model" -o unmade --objective soft --class-weights 1,2 taught.tokens
+refused 2 "--label-smoothing works on the objective term 'label', which --objective soft does not have" \
+    "smoothing without the term" -- -m "$model" -o unmade --objective soft --label-smoothing 0.1 taught.tokens
 
 # ---- checkpoints ----
 bert-train -q -m "$model" -o kept --keep-state --epochs 3 --batch-size 4 rows.tokens

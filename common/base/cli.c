@@ -200,9 +200,15 @@ static _Noreturn void print_and_exit(const struct buf *text)
 static _Noreturn void print_version(const struct cli *cli)
 {
     struct buf text = {0};
+    char found[512];
+    const char *features = cli->features;
     buf_addf(&text, "%s (distil) %s\n", cli->tool, distil_version);
-    if (diag_verbosity() > 0 && cli->features && *cli->features) {
-        buf_addstr(&text, cli->features);
+    if (diag_verbosity() > 0 && cli->describe) {
+        cli->describe(found, sizeof found);
+        features = found;
+    }
+    if (diag_verbosity() > 0 && features && *features) {
+        buf_addstr(&text, features);
         if (text.data[text.len - 1] != '\n')
             buf_addch(&text, '\n');
     }

@@ -20,6 +20,7 @@
 #define BASE_CLI_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum cli_type {
     CLI_FLAG,   /* bool: set true */
@@ -58,6 +59,7 @@ struct cli {
     const struct cli_option *options;
     int min_operands, max_operands;
     const char *features; /* what -V -v adds: libraries and versions, \n-separated; may be NULL */
+    void (*describe)(char *out, size_t size); /* the same, where it has to be found out; may be NULL */
 };
 
 /* Parses; sets diag's name and verbosity and the progress setting. Handles help, version and completions itself

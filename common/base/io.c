@@ -215,15 +215,48 @@ int output_open(struct output *out, const char *path, bool binary, struct error 
     return rc;
 }
 
-int output_open_log(struct output *out, const char *path, struct error *err)
+/* flags: O_TRUNC or 0. */
+static int open_log(struct output *out, const char *path, int flags, struct error *err)
 {
     struct stat st;
     if (is_standard(path) || descriptor_of(path) >= 0 || (stat(path, &st) == 0 && !S_ISREG(st.st_mode)))
         return output_open(out, path, false, err);
-    *out = (struct output){.fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666)};
+    *out = (struct output){.fd = open(path, O_WRONLY | O_CREAT | flags | O_CLOEXEC | O_NOCTTY, 0666)};
     if (out->fd < 0) {
         error_set(&out->error, STATUS_FAILURE, "output is not open");
         return error_set(err, STATUS_FAILURE, "%s: %s", path, strerror(errno));
+    }
+    out->name = xstrdup(path);
+    return 0;
+}
+
+int output_open_log(struct output *out, const char *path, struct error *err)
+{
+    return open_log(out, path, O_TRUNC, err);
+}
+
+int output_resume_log(struct output *out, const char *path, uint64_t size, struct error *err)
+{
+    struct stat st;
+    if (open_log(out, path, 0, err) < 0)
+        return -1;
+    if (fstat(out->fd, &st) < 0 || !S_ISREG(st.st_mode) || is_standard(path) || descriptor_of(path) >= 0)
+        return 0;
+    bool shorter = (uintmax_t)st.st_size < size;
+    if ((!shorter && ftruncate(out->fd, (off_t)size) < 0) || lseek(out->fd, 0, SEEK_END) < 0) {
+        error_set(err, STATUS_FAILURE, "%s: cannot write: %s", path, strerror(errno));
+        output_abort(out);
+        return -1;
+    }
+    return shorter;
+}
+
+int output_open_part(struct output *out, const char *path, struct error *err)
+{
+    *out = (struct output){.fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0666)};
+    if (out->fd < 0) {
+        error_set(&out->error, STATUS_FAILURE, "output is not open");
+        return error_set(err, STATUS_FAILURE, "%s: cannot create: %s", path, strerror(errno));
     }
     out->name = xstrdup(path);
     return 0;
@@ -349,13 +382,22 @@ failed:
     return NULL;
 }
 
+static int write_and_close(struct output *out, const void *data, size_t len, struct error *err)
+{
+    output_write(out, data, len);
+    if (output_close(out) == 0)
+        return 0;
+    return error_set(err, out->error.status, "%s", out->error.text);
+}
+
 int file_write(const char *path, const void *data, size_t len, struct error *err)
 {
     struct output out;
-    if (output_open(&out, path, false, err) < 0)
-        return -1;
-    output_write(&out, data, len);
-    if (output_close(&out) == 0)
-        return 0;
-    return error_set(err, out.error.status, "%s", out.error.text);
+    return output_open(&out, path, false, err) < 0 ? -1 : write_and_close(&out, data, len, err);
+}
+
+int file_write_part(const char *path, const void *data, size_t len, struct error *err)
+{
+    struct output out;
+    return output_open_part(&out, path, err) < 0 ? -1 : write_and_close(&out, data, len, err);
 }

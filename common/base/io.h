@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/buf.h"
@@ -41,6 +42,12 @@ int output_open(struct output *out, const char *path, bool binary, struct error 
 /* The same for a log, which is to be read while it grows and to be left behind by a run that dies: a regular file is
  * written in place. */
 int output_open_log(struct output *out, const char *path, struct error *err);
+/* The same for a log that goes on: a regular file keeps its first `size` bytes and loses the others. 1: it is shorter.
+ */
+int output_resume_log(struct output *out, const char *path, uint64_t size, struct error *err);
+/* A file of a folder that nobody knows of yet: written in place, and neither synced nor renamed by output_close. The
+ * folder takes its place by folder_sync_whole and a rename. */
+int output_open_part(struct output *out, const char *path, struct error *err);
 /* These return -1 after a failure; the reason stays in out->error. */
 int output_write(struct output *out, const void *data, size_t len);
 int output_flush(struct output *out);
@@ -57,6 +64,10 @@ int write_full(int fd, const void *data, size_t len, const char *name, struct er
 char *file_read(const char *path, size_t cap, size_t *len, struct error *err);
 /* Writes beside, fsyncs, renames. */
 int file_write(const char *path, const void *data, size_t len, struct error *err);
+/* The same for a file as of output_open_part. */
+int file_write_part(const char *path, const void *data, size_t len, struct error *err);
+/* fsync of all files in a folder, and of the folder itself; no folders below it. */
+int folder_sync_whole(const char *path, struct error *err);
 /* fsync of a folder, so that renames in it survive a power cut. */
 int folder_sync(const char *path, struct error *err);
 /* Removes a folder and what is in it; it is no failure if it is not there. */

@@ -71,6 +71,44 @@ int folder_sync(const char *path, struct error *err)
     return 0;
 }
 
+/* fsync of an entry of the folder, or (only `start`) a word to the kernel that it will come, so that the writes of many
+ * files go together. */
+static int sync_entry(int folder, const char *name, bool start)
+{
+    struct stat st;
+    int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int rc = fd < 0 ? -1 : 0;
+    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+        if (start)
+            (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+        else if (fsync(fd) < 0 && errno != EINVAL && errno != EROFS && errno != ENOTSUP)
+            rc = -1;
+    }
+    int reason = errno;
+    if (fd >= 0)
+        close(fd);
+    errno = reason;
+    return rc;
+}
+
+int folder_sync_whole(const char *path, struct error *err)
+{
+    DIR *dir = opendir(path);
+    const struct dirent *entry;
+    int rc = dir ? 0 : -1;
+    for (int start = 1; start >= 0 && rc == 0; start--) {
+        rewinddir(dir);
+        while (rc == 0 && (entry = readdir(dir)))
+            rc = sync_entry(dirfd(dir), entry->d_name, start);
+    }
+    int reason = errno;
+    if (dir)
+        closedir(dir);
+    if (rc < 0)
+        return error_set(err, STATUS_FAILURE, "%s: cannot sync: %s", path, strerror(reason));
+    return folder_sync(path, err);
+}
+
 int folder_make(const char *path, struct error *err)
 {
     char *partial = xstrdup(path);

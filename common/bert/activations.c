@@ -25,11 +25,11 @@ void activations_init(struct activations *a, const struct bert_config *config, b
 }
 
 static void layout_layer(struct layer_activations *l, struct allotter *from, const struct bert_config *config,
-                         const struct batch *b, bool training, bool last, const size_t *probability_offsets)
+                         const struct batch *b, bool training, bool first_only, const size_t *probability_offsets)
 {
     size_t hidden = (size_t)config->hidden_size, intermediate = (size_t)config->intermediate_size;
-    size_t queries = last ? b->padded_rows : b->padded_tokens, tokens = b->padded_tokens;
-    if (last) {
+    size_t queries = first_only ? b->padded_rows : b->padded_tokens, tokens = b->padded_tokens;
+    if (first_only) {
         l->input_first = take(from, queries * hidden);
         l->q = take(from, queries * hidden);
         l->k = take(from, tokens * 2 * hidden);
@@ -65,20 +65,23 @@ static void layout_layers(struct activations *a, struct allotter *from, const st
     size_t layers = (size_t)config->num_hidden_layers;
     size_t shared = from->used, largest = shared;
     for (size_t i = 0; i < layers; i++) {
-        bool last = i + 1 == layers;
+        bool first_only = i + 1 == layers && !a->all_tokens;
         if (!a->training)
             from->used = shared;
-        layout_layer(&a->layers[i], from, config, b, a->training, last,
-                     last ? a->first_probability_offsets : a->probability_offsets);
+        layout_layer(&a->layers[i], from, config, b, a->training, first_only,
+                     first_only ? a->first_probability_offsets : a->probability_offsets);
         if (!a->training) /* a layer has no use for its input any more when it writes its output */
             a->layers[i].output = a->embedding_output;
         largest = from->used > largest ? from->used : largest;
     }
     from->used = largest;
+    a->tokens = a->all_tokens ? a->layers[layers - 1].output : NULL;
+    if (!a->all_tokens)
+        a->first = a->layers[layers - 1].output;
 }
 
 static void layout_way_back(struct activations *a, struct allotter *from, size_t hidden, size_t intermediate,
-                            const struct batch *b)
+                            size_t classes, const struct batch *b)
 {
     a->embedding_mean = take(from, b->padded_tokens);
     a->embedding_rstd = take(from, b->padded_tokens);
@@ -88,7 +91,10 @@ static void layout_way_back(struct activations *a, struct allotter *from, size_t
     a->d_qkv = take(from, b->padded_tokens * 3 * hidden);
     a->d_hidden = take(from, b->padded_tokens * intermediate);
     a->d_first = take(from, b->padded_rows * hidden);
+    a->d_dropped = take(from, b->padded_rows * hidden);
     a->d_pooled = take(from, b->padded_rows * hidden);
+    a->d_logits = take(from, b->padded_rows * classes);
+    a->d_tokens = a->all_tokens ? a->d_output : NULL; /* the last layer's way back goes on from there */
 }
 
 static void layout(struct activations *a, struct allotter *from, const struct bert_config *config, size_t classes,
@@ -100,8 +106,10 @@ static void layout(struct activations *a, struct allotter *from, const struct be
     a->pooled = take(from, b->padded_rows * hidden);
     a->pooled_dropped = take(from, b->padded_rows * hidden);
     a->logits = take(from, b->padded_rows * classes);
+    if (a->all_tokens)
+        a->first = take(from, b->padded_rows * hidden);
     if (a->training)
-        layout_way_back(a, from, hidden, (size_t)config->intermediate_size, b);
+        layout_way_back(a, from, hidden, (size_t)config->intermediate_size, classes, b);
     layout_layers(a, from, config, b);
 }
 

@@ -64,7 +64,7 @@ static void backward_attention_output(const struct model *m, const struct nn *nn
                           queries, hidden, hidden, false);
 }
 
-/* Any layer but the last: q, k and v of all tokens are one product. d: [P, hidden], in place. */
+/* A layer of all tokens: q, k and v of all tokens are one product. d: [P, hidden], in place. */
 static void backward_projections(const struct model *m, const struct nn *nn, size_t layer, struct activations *a,
                                  const struct batch *b, const struct nn_attention *attention, float *gradients)
 {
@@ -72,7 +72,7 @@ static void backward_projections(const struct model *m, const struct nn *nn, siz
     size_t hidden = (size_t)m->config.hidden_size, ld = 3 * hidden;
     nn->attention_backward(nn, a->d_qkv, ld, a->d_qkv + hidden, a->d_qkv + 2 * hidden, ld, a->d_context, hidden,
                            l->probabilities, l->q, l->ldq, l->k, l->v, l->ldkv, attention);
-    memset(a->d_qkv + b->tokens * ld, 0, (b->padded_tokens - b->tokens) * ld * sizeof(float));
+    clear_tail(nn, a->d_qkv, b->tokens, b->padded_tokens, ld);
     nn->linear_grad_weight(nn, layer_gradient(m, gradients, layer, QUERY_WEIGHT),
                            layer_gradient(m, gradients, layer, QUERY_BIAS), a->d_qkv, ld, l->input, hidden,
                            b->padded_tokens, ld, hidden);
@@ -80,7 +80,8 @@ static void backward_projections(const struct model *m, const struct nn *nn, siz
                           ld, hidden, true);
 }
 
-/* The last layer: a->d_first is the gradient of the first tokens' residual branch; sets a->d_output of all tokens. */
+/* A last layer of first tokens: a->d_first is the gradient of the first tokens' residual branch; sets a->d_output of
+ * all tokens. */
 static void backward_projections_first(const struct model *m, const struct nn *nn, size_t layer, struct activations *a,
                                        const struct batch *b, const struct nn_attention *attention, float *gradients)
 {
@@ -89,8 +90,8 @@ static void backward_projections_first(const struct model *m, const struct nn *n
     float *dq = a->d_qkv + b->padded_tokens * ld, *dk = a->d_qkv, *dv = dk + hidden;
     nn->attention_backward(nn, dq, hidden, dk, dv, ld, a->d_context, hidden, l->probabilities, l->q, l->ldq, l->k, l->v,
                            l->ldkv, attention);
-    memset(dk + b->tokens * ld, 0, (b->padded_tokens - b->tokens) * ld * sizeof(float));
-    memset(dq + b->rows * hidden, 0, (b->padded_rows - b->rows) * hidden * sizeof(float));
+    clear_tail(nn, dk, b->tokens, b->padded_tokens, ld);
+    clear_tail(nn, dq, b->rows, b->padded_rows, hidden);
     nn->linear_grad_weight(nn, layer_gradient(m, gradients, layer, QUERY_WEIGHT),
                            layer_gradient(m, gradients, layer, QUERY_BIAS), dq, hidden, l->input_first, hidden,
                            b->padded_rows, hidden, hidden);
@@ -101,48 +102,62 @@ static void backward_projections_first(const struct model *m, const struct nn *n
                           hidden, hidden, true);
     nn->linear_grad_input(nn, a->d_output, hidden, dk, ld, layer_weight(m, layer, KEY_WEIGHT), b->padded_tokens, ld,
                           hidden, false);
-    for (size_t i = 0; i < b->rows; i++)
-        for (size_t j = 0; j < hidden; j++)
-            a->d_output[(size_t)b->offsets[i] * hidden + j] += a->d_first[i * hidden + j];
+    nn->scatter_add_rows(nn, a->d_output, a->d_first, b->offsets, b->rows, hidden);
 }
 
 static void backward_layer(const struct model *m, const struct nn *nn, size_t layer, struct activations *a,
                            const struct batch *b, const struct model_dropout *dropout, float *gradients)
 {
-    bool last = a->layers[layer].input_first != NULL;
-    size_t queries = last ? b->padded_rows : b->padded_tokens;
+    bool first_only = a->layers[layer].input_first != NULL;
+    size_t queries = first_only ? b->padded_rows : b->padded_tokens;
     struct nn_attention attention = attention_of_layer(m, layer, a, b, dropout);
-    struct nn_dropout drop = last ? dropout_of_rows(dropout, dropout ? dropout->hidden : 0, b)
-                                  : dropout_of_tokens(dropout, dropout ? dropout->hidden : 0, b);
-    float *d = last ? a->d_first : a->d_output;
+    struct nn_dropout drop = first_only ? dropout_of_rows(dropout, dropout ? dropout->hidden : 0, b)
+                                        : dropout_of_tokens(dropout, dropout ? dropout->hidden : 0, b);
+    float *d = first_only ? a->d_first : a->d_output;
     backward_feed_forward(m, nn, layer, a, d, &drop, queries, gradients);
     backward_attention_output(m, nn, layer, a, d, &drop, queries, gradients);
-    if (last)
+    if (first_only)
         backward_projections_first(m, nn, layer, a, b, &attention, gradients);
     else
         backward_projections(m, nn, layer, a, b, &attention, gradients);
 }
 
-/* Sets a->d_first from the gradient of the logits. */
-static void backward_head(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
-                          const struct model_dropout *dropout, const float *d_logits, float *gradients)
+/* a->d_pooled += from the gradient of the logits. */
+static void backward_classifier(const struct model *m, const struct nn *nn, struct activations *a,
+                                const struct batch *b, const struct model_dropout *dropout, float *gradients)
 {
     size_t hidden = (size_t)m->config.hidden_size;
     struct nn_dropout drop = dropout_of_rows(dropout, dropout ? dropout->classifier : 0, b);
     nn->linear_grad_weight(nn, head_gradient(m, gradients, CLASSIFIER_WEIGHT),
-                           head_gradient(m, gradients, CLASSIFIER_BIAS), d_logits, m->classes, a->pooled_dropped,
+                           head_gradient(m, gradients, CLASSIFIER_BIAS), a->d_logits, m->classes, a->pooled_dropped,
                            hidden, b->rows, m->classes, hidden);
-    nn->linear_grad_input(nn, a->d_pooled, hidden, d_logits, m->classes, head_weight(m, CLASSIFIER_WEIGHT), b->rows,
+    nn->linear_grad_input(nn, a->d_dropped, hidden, a->d_logits, m->classes, head_weight(m, CLASSIFIER_WEIGHT), b->rows,
                           m->classes, hidden, false);
-    memset(a->d_pooled + b->rows * hidden, 0, (b->padded_rows - b->rows) * hidden * sizeof(float));
-    nn->dropout(nn, a->d_pooled, a->d_pooled, &drop, nn_site(0, NN_SITE_CLASSIFIER), b->padded_rows, hidden);
-    for (size_t i = 0; i < b->padded_rows * hidden; i++)
-        a->d_pooled[i] *= 1.0f - a->pooled[i] * a->pooled[i];
+    clear_tail(nn, a->d_dropped, b->rows, b->padded_rows, hidden);
+    nn->dropout(nn, a->d_dropped, a->d_dropped, &drop, nn_site(0, NN_SITE_CLASSIFIER), b->padded_rows, hidden);
+    nn->add(nn, a->d_pooled, a->d_dropped, b->padded_rows * hidden);
+}
+
+/* From the gradients of logits and sentence vectors that of the last layer's first tokens: sets a->d_first, or adds to
+ * a->d_output where the last layer is one of all tokens. */
+static void backward_head(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
+                          const struct model_dropout *dropout, float *gradients)
+{
+    size_t hidden = (size_t)m->config.hidden_size;
+    if (!parameters_have_head(&m->parameters, POOLER_WEIGHT)) {
+        if (!a->all_tokens)
+            nn->zero(nn, a->d_first, b->padded_rows * hidden);
+        return;
+    }
+    if (m->classes)
+        backward_classifier(m, nn, a, b, dropout, gradients);
+    nn->tanh_backward(nn, a->d_pooled, a->d_pooled, a->pooled, b->padded_rows * hidden);
     nn->linear_grad_weight(nn, head_gradient(m, gradients, POOLER_WEIGHT), head_gradient(m, gradients, POOLER_BIAS),
-                           a->d_pooled, hidden, a->layers[m->config.num_hidden_layers - 1].output, hidden,
-                           b->padded_rows, hidden, hidden);
+                           a->d_pooled, hidden, a->first, hidden, b->padded_rows, hidden, hidden);
     nn->linear_grad_input(nn, a->d_first, hidden, a->d_pooled, hidden, head_weight(m, POOLER_WEIGHT), b->padded_rows,
                           hidden, hidden, false);
+    if (a->all_tokens)
+        nn->scatter_add_rows(nn, a->d_output, a->d_first, b->offsets, b->rows, hidden);
 }
 
 static void backward_embeddings(const struct model *m, const struct nn *nn, struct activations *a,
@@ -160,11 +175,34 @@ static void backward_embeddings(const struct model *m, const struct nn *nn, stru
                        hidden, m->config.pad_token_id);
 }
 
-void model_backward(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
-                    const struct model_dropout *dropout, const float *d_logits, float *gradients)
+static void clear_gradients(void *argument)
 {
-    backward_head(m, nn, a, b, dropout, d_logits, gradients);
-    for (size_t layer = (size_t)m->config.num_hidden_layers; layer-- > 0;)
-        backward_layer(m, nn, layer, a, b, dropout, gradients);
-    backward_embeddings(m, nn, a, b, dropout, gradients);
+    const struct pass *p = argument;
+    size_t hidden = (size_t)p->m->config.hidden_size;
+    p->nn->zero(p->nn, p->a->d_pooled, p->b->padded_rows * hidden);
+    p->nn->zero(p->nn, p->a->d_logits, p->b->padded_rows * p->m->classes);
+    if (p->a->d_tokens)
+        p->nn->zero(p->nn, p->a->d_tokens, p->b->padded_tokens * hidden);
+}
+
+void model_clear_gradients(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b)
+{
+    struct pass p = {.m = m, .nn = nn, .a = a, .b = b};
+    nn->parallel(nn, clear_gradients, &p);
+}
+
+static void backward(void *argument)
+{
+    const struct pass *p = argument;
+    backward_head(p->m, p->nn, p->a, p->b, p->dropout, p->gradients);
+    for (size_t layer = (size_t)p->m->config.num_hidden_layers; layer-- > 0;)
+        backward_layer(p->m, p->nn, layer, p->a, p->b, p->dropout, p->gradients);
+    backward_embeddings(p->m, p->nn, p->a, p->b, p->dropout, p->gradients);
+}
+
+void model_backward(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
+                    const struct model_dropout *dropout, float *gradients)
+{
+    struct pass p = {.m = m, .nn = nn, .a = a, .b = b, .dropout = dropout, .gradients = gradients};
+    nn->parallel(nn, backward, &p);
 }

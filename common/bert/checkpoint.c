@@ -17,6 +17,7 @@
 enum { INDEX_CAP = 64 << 20, NAME_SIZE = 128 };
 
 static const char weights_name[] = "model.safetensors";
+static const char auxiliary_name[] = "auxiliary.safetensors";
 static const char index_name[] = "model.safetensors.index.json";
 
 /* ---- opening ---- */
@@ -170,6 +171,14 @@ int checkpoint_open(struct checkpoint *c, const char *folder, struct error *err)
         checkpoint_close(c);
         return -1;
     }
+    c->auxiliary = SIZE_MAX;
+    if (folder_has(folder, auxiliary_name)) {
+        c->auxiliary = c->n_files;
+        if (add_file(c, auxiliary_name, err) < 0) {
+            checkpoint_close(c);
+            return -1;
+        }
+    }
     size_t file;
     c->has_pooler = find_tensor(c, "bert.pooler.dense.weight", &file) != NULL;
     c->has_classifier = find_tensor(c, "classifier.weight", &file) != NULL;
@@ -258,6 +267,15 @@ static bool shape_fits(const struct st_tensor *tensor, const struct parameter *p
     return tensor->rank == 1 && tensor->shape[0] == parameter->rows;
 }
 
+/* Whether a parameter of an objective's head is there. What auxiliary.safetensors has of another shape is of another
+ * run's head (a vocabulary of another size), and does not count. */
+static bool has_parameter(const struct checkpoint *c, const struct parameter *parameter)
+{
+    size_t file;
+    const struct st_tensor *tensor = find_tensor(c, parameter->name, &file);
+    return tensor && (file != c->auxiliary || shape_fits(tensor, parameter));
+}
+
 static int shape_error(const struct checkpoint *c, size_t file, const struct st_tensor *tensor,
                        const struct parameter *parameter, struct error *err)
 {
@@ -312,24 +330,31 @@ static int attach_one(struct checkpoint *c, struct parameters *p, struct paramet
 static bool is_of_missing_head(const struct checkpoint *c, const struct parameters *p, size_t id)
 {
     size_t pooler = parameter_of_head(p, POOLER_WEIGHT), classifier = parameter_of_head(p, CLASSIFIER_WEIGHT);
-    return (id >= pooler && id < classifier && !c->has_pooler) || (id >= classifier && !c->has_classifier);
+    if (id < pooler)
+        return false;
+    if (id >= pooler + p->n_heads) /* of an objective */
+        return !has_parameter(c, &p->list[id]);
+    return id < classifier ? !c->has_pooler : !c->has_classifier;
 }
 
 int checkpoint_attach(struct checkpoint *c, struct parameters *p, size_t **missing, size_t *n_missing,
                       struct error *err)
 {
     assert(!missing == !n_missing);
-    size_t absent[HEAD_PARAMETERS], n_absent = 0;
+    size_t *absent = xmalloc_array(p->n, sizeof *absent), n_absent = 0;
     for (size_t i = 0; i < p->n; i++) {
-        if (missing && is_of_missing_head(c, p, i))
+        if (missing && is_of_missing_head(c, p, i)) {
             absent[n_absent++] = i;
-        else if (attach_one(c, p, &p->list[i], err) < 0)
+        } else if (attach_one(c, p, &p->list[i], err) < 0) {
+            free(absent);
             return -1;
+        }
     }
     if (missing) {
-        *missing = xmalloc_array(HEAD_PARAMETERS, sizeof **missing);
-        memcpy(*missing, absent, n_absent * sizeof **missing);
+        *missing = absent;
         *n_missing = n_absent;
+    } else {
+        free(absent);
     }
     return 0;
 }

@@ -1,8 +1,9 @@
 /* checkpoint.h - reads the weights of a Hugging Face folder and writes a whole model folder.
  *
  * Read: model.safetensors, or its shards through model.safetensors.index.json; names with and without `bert.`;
- * LayerNorm.gamma/beta as weight/bias; F32 (mapped), F16 and BF16 (converted). Tensors that a classifier does not have
- * (cls.predictions.*, cls.seq_relationship.*, position_ids) are ignored.
+ * LayerNorm.gamma/beta as weight/bias; F32 (mapped), F16 and BF16 (converted). Tensors that the model does not have
+ * (cls.seq_relationship.*, position_ids, for a classifier cls.predictions.*) are ignored. auxiliary.safetensors, where
+ * it is there, holds the heads of objectives that are no part of the model.
  */
 #ifndef BERT_CHECKPOINT_H
 #define BERT_CHECKPOINT_H
@@ -20,6 +21,7 @@ struct checkpoint {
     char **paths;           /* of the files, for messages */
     struct st_frame *files; /* mapped; stay mapped while parameters point into them */
     size_t n_files;
+    size_t auxiliary;  /* which of the files is auxiliary.safetensors; SIZE_MAX: there is none */
     float **converted; /* copies of F16 and BF16 tensors when mapped use needs them */
     size_t n_converted;
     bool has_pooler, has_classifier;
@@ -30,9 +32,9 @@ int checkpoint_open(struct checkpoint *c, const char *folder, struct error *err)
 /* The number of classes of the checkpoint's classifier; 0 where there is none. */
 size_t checkpoint_num_labels(const struct checkpoint *c);
 /* Attaches every parameter's value. With a slab (p->slab) the values are copied into it; without, F32 tensors are used
- * where they lie. Every parameter has to be there with the right shape, except the heads: where the pooler or the
- * classifier is missing, *missing (LIST of parameter ids, caller frees; may be NULL when every parameter is required)
- * tells which, and nothing is attached for them. */
+ * where they lie. Every parameter has to be there with the right shape, except the heads: where the pooler, the
+ * classifier or a parameter of an objective's head is missing, *missing (LIST of parameter ids, caller frees; may be
+ * NULL when every parameter is required) tells which, and nothing is attached for them. */
 int checkpoint_attach(struct checkpoint *c, struct parameters *p, size_t **missing, size_t *n_missing,
                       struct error *err);
 void checkpoint_close(struct checkpoint *c);
@@ -45,6 +47,10 @@ struct model_folder {
     bool do_lower_case;           /* for a tokenizer_config.json that has to be made */
     long model_max_length;
     const char *card; /* README.md, text */
+    /* Writes further files of the caller's own (output_open_part) into the folder, before it takes its place; may be
+     * NULL. */
+    int (*write_more)(void *context, const char *folder, struct error *err);
+    void *context;
 };
 
 /* Writes the folder whole: into PATH.tmp-PID, each file fsynced, then renamed to path. An existing path is STATUS_USAGE

@@ -11,12 +11,15 @@
 #include "wire/json.h"
 
 /* Above about 1,000 tokens a pass does not become faster by more, and activations leave the cache. */
-enum { TOKENS_AT_ONCE = 1024, ROWS_AT_ONCE = 512 };
+enum { TOKENS_AT_ONCE = 1024, ROWS_AT_ONCE = 512, SMALL_BATCH = 256 };
 
-int classifier_open(struct classifier *c, const char *folder, long threads, long max_len, struct error *err)
+int classifier_open(struct classifier *c, const char *folder, const struct classifier_options *o, struct error *err)
 {
-    *c = (struct classifier){0};
-    if (nn_cpu(&c->nn, threads, err) < 0 || vocabulary_load(&c->vocabulary, folder, err) < 0 ||
+    const struct nn_options options = {.threads = o->threads,
+                                       .gemm = o->gemm,
+                                       .precision = o->weights == NN_WEIGHTS_BF16 ? NN_BF16 : NN_F32};
+    *c = (struct classifier){.weights = o->weights};
+    if (nn_cpu(&c->nn, &options, err) < 0 || vocabulary_load(&c->vocabulary, folder, err) < 0 ||
         model_map(&c->model, folder, err) < 0)
         goto fail;
     if ((long)c->vocabulary.n_tokens > c->model.config.vocab_size) {
@@ -27,12 +30,13 @@ int classifier_open(struct classifier *c, const char *folder, long threads, long
     c->tokenizer = tokenizer_new(&c->vocabulary, err);
     if (!c->tokenizer)
         goto fail;
-    c->max_len = max_len ? max_len : c->vocabulary.default_max_len;
+    c->max_len = o->max_len ? o->max_len : c->vocabulary.default_max_len;
     if (c->max_len > c->model.config.max_position_embeddings)
         c->max_len = c->model.config.max_position_embeddings;
     c->scratch = encoder_scratch_new();
     rows_column(&c->rows, "ids", ST_I32, COLUMN_LIST, 1);
     rows_column(&c->rows, "types", ST_U8, COLUMN_TOKEN, 1);
+    c->batch.row_multiple = c->nn.row_multiple;
     activations_init(&c->activations, &c->model.config, false);
     c->probabilities = xmalloc_array(c->model.classes, sizeof *c->probabilities);
     return 0;
@@ -52,6 +56,7 @@ void classifier_close(struct classifier *c)
     batch_free(&c->batch);
     rows_free(&c->rows);
     model_free(&c->model);
+    nn_free(&c->nn);
     vocabulary_free(&c->vocabulary);
     free(c->which);
     free(c->probabilities);
@@ -105,6 +110,20 @@ void classifier_reset(struct classifier *c)
     rows_reset(&c->rows);
 }
 
+/* int8 is another arithmetic, so it is there from the first answer. The other forms give the same bits as the weights
+ * as they are mapped, which products of few rows have to rearrange each time: where a second such batch comes, it pays
+ * to keep the rearranged copy. Large batches do not notice. */
+static void prepare_weights(struct classifier *c)
+{
+    if (c->prepared)
+        return;
+    c->small_batches += c->batch.tokens < SMALL_BATCH;
+    if (c->weights != NN_WEIGHTS_INT8 && c->small_batches < 2)
+        return;
+    model_prepare(&c->model, &c->nn, c->weights);
+    c->prepared = true;
+}
+
 void classifier_run(struct classifier *c)
 {
     if (c->rows.n == 0)
@@ -116,6 +135,7 @@ void classifier_run(struct classifier *c)
             c->which[i] = i;
     }
     batch_fill(&c->batch, &c->rows, c->which, c->rows.n, 0);
+    prepare_weights(c);
     model_forward(&c->model, &c->nn, &c->activations, &c->batch, NULL);
 }
 

@@ -31,10 +31,20 @@ struct classifier {
     double *probabilities; /* [classes] of the row that was last asked for */
     uint64_t truncated;    /* sentences that were cut to the model's length */
     long max_len;
+    enum nn_weights weights;
+    bool prepared;        /* the weights are kept in their fastest form */
+    size_t small_batches; /* that came before they were */
 };
 
-/* folder: as hub_resolve gives it. max_len 0: the tokenizer's own limit. */
-int classifier_open(struct classifier *c, const char *folder, long threads, long max_len, struct error *err);
+struct classifier_options {
+    long threads;            /* 0: as OpenMP gives */
+    const char *gemm;        /* nn.h */
+    enum nn_weights weights; /* how the layers' weights are kept; bf16 rounds the inputs of their products too */
+    long max_len;            /* 0: the tokenizer's own limit */
+};
+
+/* folder: as hub_resolve gives it. */
+int classifier_open(struct classifier *c, const char *folder, const struct classifier_options *o, struct error *err);
 void classifier_close(struct classifier *c);
 
 /* Gathers one more row: a sentence (valid UTF-8), or token ids with their types (types NULL: all 0), which may not fit

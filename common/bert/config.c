@@ -374,7 +374,9 @@ static void add_labels(struct buf *out, const struct bert_config *config, bool i
 
 void bert_config_write(const struct bert_config *config, struct buf *out)
 {
-    buf_addstr(out, "{\n  \"architectures\": [\n    \"BertForSequenceClassification\"\n  ],\n");
+    bool classifies = !config->architecture;
+    buf_addf(out, "{\n  \"architectures\": [\n    \"%s\"\n  ],\n",
+             classifies ? "BertForSequenceClassification" : config->architecture);
     add_double(out, "attention_probs_dropout_prob", config->attention_probs_dropout_prob);
     if (config->classifier_dropout < 0)
         buf_addstr(out, "  \"classifier_dropout\": null,\n");
@@ -385,11 +387,11 @@ void bert_config_write(const struct bert_config *config, struct buf *out)
     buf_addstr(out, ",\n");
     add_double(out, "hidden_dropout_prob", config->hidden_dropout_prob);
     add_long(out, "hidden_size", config->hidden_size);
-    if (config->n_labels)
+    if (classifies && config->n_labels)
         add_labels(out, config, false);
     add_double(out, "initializer_range", config->initializer_range);
     add_long(out, "intermediate_size", config->intermediate_size);
-    if (config->n_labels)
+    if (classifies && config->n_labels)
         add_labels(out, config, true);
     add_double(out, "layer_norm_eps", config->layer_norm_eps);
     add_long(out, "max_position_embeddings", config->max_position_embeddings);
@@ -400,7 +402,9 @@ void bert_config_write(const struct bert_config *config, struct buf *out)
         buf_addstr(out, "  \"pad_token_id\": null,\n");
     else
         add_long(out, "pad_token_id", config->pad_token_id);
-    buf_addstr(out, "  \"problem_type\": \"single_label_classification\",\n  \"torch_dtype\": \"float32\",\n");
+    if (classifies)
+        buf_addstr(out, "  \"problem_type\": \"single_label_classification\",\n");
+    buf_addstr(out, "  \"torch_dtype\": \"float32\",\n");
     add_long(out, "type_vocab_size", config->type_vocab_size);
     buf_addstr(out, "  \"vocab_size\": ");
     json_add_long(out, config->vocab_size);

@@ -19,6 +19,7 @@ struct bert_config {
     double initializer_range, layer_norm_eps;
     char **labels; /* id2label in class order; NULL where the file has none */
     size_t n_labels;
+    const char *architecture; /* to be written; NULL: BertForSequenceClassification. Not read. */
 };
 
 /* Reads DIR/config.json. Refuses, with STATUS_USAGE and the field's name: another model_type, position embeddings other
@@ -29,8 +30,8 @@ int bert_config_read(struct bert_config *config, const char *folder, struct erro
  * base 12x768; heads hidden/64, intermediate 4 x hidden, 512 positions, two token types, dropout 0.1. False for another
  * name. */
 bool bert_config_preset(struct bert_config *config, const char *name, long vocab_size);
-/* config.json of a sequence classifier: architectures BertForSequenceClassification, id2label, label2id,
- * problem_type single_label_classification. */
+/* config.json. Of a sequence classifier: architectures BertForSequenceClassification, id2label, label2id, problem_type
+ * single_label_classification; of another architecture without the last three. */
 void bert_config_write(const struct bert_config *config, struct buf *out);
 void bert_config_set_labels(struct bert_config *config, char *const *labels, size_t n);
 void bert_config_free(struct bert_config *config);

@@ -48,7 +48,7 @@ int evaluation_check(const struct rows *rows, size_t classes, struct error *err)
 }
 
 int evaluate(const struct model *m, const struct nn *nn, struct activations *a, struct batch *b,
-             const struct rows *rows, struct evaluation *e, struct error *err)
+             const struct rows *rows, bool (*stop)(void), struct evaluation *e, struct error *err)
 {
     size_t n, k = m->classes;
     uint64_t *which = labelled_rows(rows, &n);
@@ -59,6 +59,10 @@ int evaluate(const struct model *m, const struct nn *nn, struct activations *a, 
     const int32_t *label = column_i32(rows_find(rows, "label"));
     for (size_t begin = 0; begin < n; begin += ROWS_AT_ONCE) {
         size_t count = n - begin < ROWS_AT_ONCE ? n - begin : ROWS_AT_ONCE;
+        if (stop && stop()) {
+            status = 1;
+            goto done;
+        }
         batch_fill(b, rows, which + begin, count, 0);
         model_forward(m, nn, a, b, NULL);
         for (size_t i = 0; i < count; i++) {

@@ -8,22 +8,29 @@
 #include "bert/model_internal.h"
 
 /* Copies the first token of each row of x[P, hidden]; the rest of out[N, hidden] is zero. */
-static void gather_first(float *out, const float *x, const struct batch *b, size_t hidden)
+static void gather_first(const struct nn *nn, float *out, const float *x, const struct batch *b, size_t hidden)
 {
-    for (size_t i = 0; i < b->rows; i++)
-        memcpy(out + i * hidden, x + (size_t)b->offsets[i] * hidden, hidden * sizeof *out);
-    memset(out + b->rows * hidden, 0, (b->padded_rows - b->rows) * hidden * sizeof *out);
+    nn->gather_rows(nn, out, x, b->offsets, b->rows, hidden);
+    clear_tail(nn, out, b->rows, b->padded_rows, hidden);
 }
 
-/* q, k and v of all tokens; one product where the three weights lie side by side, as they do in a slab. */
+/* Whether the three weights and biases lie side by side, as they do in a slab. */
+static bool is_joined(const struct model *m, size_t layer)
+{
+    size_t hidden = (size_t)m->config.hidden_size;
+    const float *query = layer_weight(m, layer, QUERY_WEIGHT), *query_bias = layer_weight(m, layer, QUERY_BIAS);
+    return layer_weight(m, layer, KEY_WEIGHT) == query + hidden * hidden &&
+           layer_weight(m, layer, VALUE_WEIGHT) == query + 2 * hidden * hidden &&
+           layer_weight(m, layer, KEY_BIAS) == query_bias + hidden &&
+           layer_weight(m, layer, VALUE_BIAS) == query_bias + 2 * hidden;
+}
+
+/* q, k and v of all tokens; one product where that can be. */
 static void project_all(const struct model *m, const struct nn *nn, size_t layer, const struct layer_activations *l,
                         size_t tokens, size_t hidden)
 {
     const float *query = layer_weight(m, layer, QUERY_WEIGHT), *query_bias = layer_weight(m, layer, QUERY_BIAS);
-    if (layer_weight(m, layer, KEY_WEIGHT) == query + hidden * hidden &&
-        layer_weight(m, layer, VALUE_WEIGHT) == query + 2 * hidden * hidden &&
-        layer_weight(m, layer, KEY_BIAS) == query_bias + hidden &&
-        layer_weight(m, layer, VALUE_BIAS) == query_bias + 2 * hidden) {
+    if (is_joined(m, layer)) {
         nn->linear(nn, l->q, l->ldq, l->input, hidden, query, query_bias, tokens, 3 * hidden, hidden);
         return;
     }
@@ -34,11 +41,11 @@ static void project_all(const struct model *m, const struct nn *nn, size_t layer
                layer_weight(m, layer, VALUE_BIAS), tokens, hidden, hidden);
 }
 
-/* The last layer: keys and values of all tokens, queries of the first ones. */
+/* A last layer of first tokens: keys and values of all tokens, queries of the first ones. */
 static void project_first(const struct model *m, const struct nn *nn, size_t layer, const struct layer_activations *l,
                           const struct batch *b, size_t hidden)
 {
-    gather_first(l->input_first, l->input, b, hidden);
+    gather_first(nn, l->input_first, l->input, b, hidden);
     nn->linear(nn, l->q, l->ldq, l->input_first, hidden, layer_weight(m, layer, QUERY_WEIGHT),
                layer_weight(m, layer, QUERY_BIAS), b->padded_rows, hidden, hidden);
     nn->linear(nn, l->k, l->ldkv, l->input, hidden, layer_weight(m, layer, KEY_WEIGHT),
@@ -52,22 +59,22 @@ static void forward_layer(const struct model *m, const struct nn *nn, size_t lay
 {
     struct layer_activations *l = &a->layers[layer];
     size_t hidden = (size_t)m->config.hidden_size, intermediate = (size_t)m->config.intermediate_size;
-    bool last = l->input_first != NULL;
-    size_t queries = last ? b->padded_rows : b->padded_tokens, real = last ? b->rows : b->tokens;
+    bool first_only = l->input_first != NULL;
+    size_t queries = first_only ? b->padded_rows : b->padded_tokens, real = first_only ? b->rows : b->tokens;
     float epsilon = (float)m->config.layer_norm_eps;
     struct nn_attention attention = attention_of_layer(m, layer, a, b, dropout);
-    struct nn_dropout drop = last ? dropout_of_rows(dropout, dropout ? dropout->hidden : 0, b)
-                                  : dropout_of_tokens(dropout, dropout ? dropout->hidden : 0, b);
-    if (last)
+    struct nn_dropout drop = first_only ? dropout_of_rows(dropout, dropout ? dropout->hidden : 0, b)
+                                        : dropout_of_tokens(dropout, dropout ? dropout->hidden : 0, b);
+    if (first_only)
         project_first(m, nn, layer, l, b, hidden);
     else
         project_all(m, nn, layer, l, b->padded_tokens, hidden);
     nn->attention(nn, l->context, hidden, l->probabilities, l->q, l->ldq, l->k, l->v, l->ldkv, &attention);
-    memset(l->context + real * hidden, 0, (queries - real) * hidden * sizeof(float));
+    clear_tail(nn, l->context, real, queries, hidden);
     nn->linear(nn, l->attention_sum, hidden, l->context, hidden, layer_weight(m, layer, ATTENTION_OUTPUT_WEIGHT), NULL,
                queries, hidden, hidden);
     nn->add_norm(nn, l->attention_output, l->attention_sum, l->attention_mean, l->attention_rstd, l->attention_sum,
-                 layer_weight(m, layer, ATTENTION_OUTPUT_BIAS), last ? l->input_first : l->input,
+                 layer_weight(m, layer, ATTENTION_OUTPUT_BIAS), first_only ? l->input_first : l->input,
                  layer_weight(m, layer, ATTENTION_NORM_WEIGHT), layer_weight(m, layer, ATTENTION_NORM_BIAS), epsilon,
                  &drop, nn_site(layer + 1, NN_SITE_ATTENTION_OUTPUT), queries, hidden);
     float *z = l->derivative ? l->derivative : l->hidden;
@@ -91,7 +98,7 @@ static void forward_embeddings(const struct model *m, const struct nn *nn, struc
     struct nn_dropout drop = dropout_of_tokens(dropout, dropout ? dropout->hidden : 0, b);
     nn->embed(nn, a->embedding_sum, p[WORD_EMBEDDINGS].value, p[POSITION_EMBEDDINGS].value,
               p[TOKEN_TYPE_EMBEDDINGS].value, b->ids, b->token, b->types, b->tokens, hidden);
-    memset(a->embedding_sum + b->tokens * hidden, 0, (b->padded_tokens - b->tokens) * hidden * sizeof(float));
+    clear_tail(nn, a->embedding_sum, b->tokens, b->padded_tokens, hidden);
     nn->add_norm(nn, a->embedding_output, a->embedding_sum, a->embedding_mean, a->embedding_rstd, a->embedding_sum,
                  NULL, NULL, p[EMBEDDING_NORM_WEIGHT].value, p[EMBEDDING_NORM_BIAS].value,
                  (float)m->config.layer_norm_eps, NULL, 0, b->padded_tokens, hidden);
@@ -99,28 +106,71 @@ static void forward_embeddings(const struct model *m, const struct nn *nn, struc
                 hidden);
 }
 
+/* What the model has of pooler and classifier. */
 static void forward_head(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
                          const struct model_dropout *dropout)
 {
     size_t hidden = (size_t)m->config.hidden_size;
     struct nn_dropout drop = dropout_of_rows(dropout, dropout ? dropout->classifier : 0, b);
-    nn->linear(nn, a->pooled, hidden, a->layers[m->config.num_hidden_layers - 1].output, hidden,
-               head_weight(m, POOLER_WEIGHT), head_weight(m, POOLER_BIAS), b->padded_rows, hidden, hidden);
-    for (size_t i = 0; i < b->padded_rows * hidden; i++)
-        a->pooled[i] = tanhf(a->pooled[i]);
+    if (!parameters_have_head(&m->parameters, POOLER_WEIGHT))
+        return;
+    if (a->all_tokens)
+        gather_first(nn, a->first, a->tokens, b, hidden);
+    nn->linear(nn, a->pooled, hidden, a->first, hidden, head_weight(m, POOLER_WEIGHT), head_weight(m, POOLER_BIAS),
+               b->padded_rows, hidden, hidden);
+    nn->tanh(nn, a->pooled, a->pooled, b->padded_rows * hidden);
+    if (m->classes == 0)
+        return;
     nn->dropout(nn, a->pooled_dropped, a->pooled, &drop, nn_site(0, NN_SITE_CLASSIFIER), b->padded_rows, hidden);
     nn->linear(nn, a->logits, m->classes, a->pooled_dropped, hidden, head_weight(m, CLASSIFIER_WEIGHT),
                head_weight(m, CLASSIFIER_BIAS), b->padded_rows, m->classes, hidden);
 }
 
+static void forward(void *argument)
+{
+    const struct pass *p = argument;
+    forward_embeddings(p->m, p->nn, p->a, p->b, p->dropout);
+    for (size_t layer = 0; layer < (size_t)p->m->config.num_hidden_layers; layer++)
+        forward_layer(p->m, p->nn, layer, p->a, p->b, p->dropout);
+    forward_head(p->m, p->nn, p->a, p->b, p->dropout);
+}
+
 void model_forward(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
                    const struct model_dropout *dropout)
 {
+    struct pass p = {.m = m, .nn = nn, .a = a, .b = b, .dropout = dropout};
     activations_layout(a, &m->config, m->classes, b);
-    forward_embeddings(m, nn, a, b, dropout);
-    for (size_t layer = 0; layer < (size_t)m->config.num_hidden_layers; layer++)
-        forward_layer(m, nn, layer, a, b, dropout);
-    forward_head(m, nn, a, b, dropout);
+    nn->parallel(nn, forward, &p);
+}
+
+struct preparation {
+    const struct model *m;
+    const struct nn *nn;
+    enum nn_weights form;
+};
+
+static void prepare(void *argument)
+{
+    const struct preparation *p = argument;
+    const struct model *m = p->m;
+    size_t hidden = (size_t)m->config.hidden_size, layers = (size_t)m->config.num_hidden_layers;
+    static const enum layer_parameter weights[] = {QUERY_WEIGHT,     KEY_WEIGHT,           VALUE_WEIGHT,
+                                                   ATTENTION_OUTPUT_WEIGHT, INTERMEDIATE_WEIGHT, OUTPUT_WEIGHT};
+    for (size_t layer = 0; layer < layers; layer++) {
+        bool joined = layer + 1 < layers && is_joined(m, layer);
+        if (joined)
+            p->nn->prepare_weight(p->nn, layer_weight(m, layer, QUERY_WEIGHT), 3 * hidden, hidden, p->form);
+        for (size_t i = joined ? 3 : 0; i < sizeof weights / sizeof weights[0]; i++) {
+            const struct parameter *w = &m->parameters.list[parameter_of_layer(layer, weights[i])];
+            p->nn->prepare_weight(p->nn, w->value, w->rows, w->cols, p->form);
+        }
+    }
+}
+
+void model_prepare(const struct model *m, const struct nn *nn, enum nn_weights form)
+{
+    struct preparation p = {m, nn, form};
+    nn->parallel(nn, prepare, &p);
 }
 
 int model_open(struct model *m, const char *folder, struct error *err)
@@ -152,14 +202,16 @@ fail:
     return -1;
 }
 
-int model_load(struct model *m, size_t classes, uint64_t seed, bool *fresh, struct error *err)
+int model_load(struct model *m, const struct model_heads *heads, uint64_t seed, bool *fresh, struct error *err)
 {
+    struct model_heads as_folder = {.classes = m->classes ? m->classes : m->config.n_labels};
     size_t *missing = NULL, n_missing = 0;
     *fresh = false;
-    if (m->classes && classes && m->classes != classes)
+    heads = heads ? heads : &as_folder;
+    if (m->classes != heads->classes)
         m->checkpoint.has_classifier = false;
-    m->classes = classes ? classes : m->classes ? m->classes : m->config.n_labels;
-    parameters_init(&m->parameters, &m->config, m->classes);
+    m->classes = heads->classes;
+    parameters_init_heads(&m->parameters, &m->config, heads);
     parameters_allocate(&m->parameters);
     if (checkpoint_attach(&m->checkpoint, &m->parameters, &missing, &n_missing, err) < 0) {
         model_free(m);
@@ -167,17 +219,17 @@ int model_load(struct model *m, size_t classes, uint64_t seed, bool *fresh, stru
     }
     for (size_t i = 0; i < n_missing; i++) {
         parameter_initialise(&m->parameters, &m->parameters.list[missing[i]], &m->config, seed);
-        *fresh |= missing[i] == parameter_of_head(&m->parameters, CLASSIFIER_WEIGHT);
+        *fresh |= m->classes && missing[i] == parameter_of_head(&m->parameters, CLASSIFIER_WEIGHT);
     }
     free(missing);
     checkpoint_close(&m->checkpoint);
     return 0;
 }
 
-void model_random(struct model *m, const struct bert_config *config, size_t classes, uint64_t seed)
+void model_random(struct model *m, const struct bert_config *config, const struct model_heads *heads, uint64_t seed)
 {
-    *m = (struct model){.config = *config, .classes = classes};
-    parameters_init(&m->parameters, &m->config, classes);
+    *m = (struct model){.config = *config, .classes = heads->classes};
+    parameters_init_heads(&m->parameters, &m->config, heads);
     parameters_allocate(&m->parameters);
     for (size_t i = 0; i < m->parameters.n; i++)
         parameter_initialise(&m->parameters, &m->parameters.list[i], &m->config, seed);
@@ -189,6 +241,12 @@ void model_free(struct model *m)
     checkpoint_close(&m->checkpoint);
     bert_config_free(&m->config);
     *m = (struct model){0};
+}
+
+const char *model_architecture(const struct model *m)
+{
+    const struct parameter *mlm = parameters_find(&m->parameters, "cls.predictions.bias");
+    return m->classes ? NULL : mlm && !mlm->auxiliary ? "BertForMaskedLM" : "BertModel";
 }
 
 int model_check_row(const struct model *m, const int32_t *ids, const uint8_t *types, size_t n, struct error *err)

@@ -1,8 +1,10 @@
 /* model.h - a BERT encoder with a sequence classifier: forward, and backward through everything.
  *
  * The network is that of Devlin et al. 2019 as Hugging Face's BertForSequenceClassification computes it: embeddings,
- * LayerNorm after each residual sum, pooler (tanh of a dense layer over the first token), classifier. It knows nothing
- * of losses: those are objectives, which turn logits into the gradient of the logits.
+ * LayerNorm after each residual sum, pooler (tanh of a dense layer over the first token), classifier. Pooler and
+ * classifier may be absent. It knows nothing of losses: those are objectives, which read logits, sentence vectors or
+ * the last layer's token states and add to their gradients; what objectives have of heads of their own is in the table
+ * of parameters, but computed by them.
  */
 #ifndef BERT_MODEL_H
 #define BERT_MODEL_H
@@ -22,7 +24,7 @@ struct model {
     struct bert_config config;
     struct parameters parameters;
     struct checkpoint checkpoint; /* open while parameters are mapped */
-    size_t classes;
+    size_t classes;               /* 0: no classifier */
 };
 
 /* Dropout of one pass; probabilities 0 or seed unused for inference. */
@@ -36,22 +38,30 @@ int model_map(struct model *m, const char *folder, struct error *err);
 /* For training, in two steps, so that a broken folder is refused before the rows are read that tell the number of
  * classes. Opens: reads the config, maps the files; classes is what the folder's classifier has, 0 without one. */
 int model_open(struct model *m, const char *folder, struct error *err);
-/* Copies the weights of an open folder into a slab. classes 0: as the folder has. A missing pooler or classifier (or
- * one of another number of classes) is initialised from the seed; *fresh tells whether that happened to the classifier.
- */
-int model_load(struct model *m, size_t classes, uint64_t seed, bool *fresh, struct error *err);
-/* A random encoder of that config. */
-void model_random(struct model *m, const struct bert_config *config, size_t classes, uint64_t seed);
+/* Copies the weights of an open folder into a slab. heads NULL: a classifier as the folder has. A missing pooler or
+ * classifier (or one of another number of classes) is initialised from the seed, and so is what the folder lacks of the
+ * objectives' heads; *fresh tells whether that happened to the classifier. */
+int model_load(struct model *m, const struct model_heads *heads, uint64_t seed, bool *fresh, struct error *err);
+/* A random encoder of that config with those heads. */
+void model_random(struct model *m, const struct bert_config *config, const struct model_heads *heads, uint64_t seed);
 void model_free(struct model *m);
+/* The name of Hugging Face's class for what is written: NULL for a classifier, BertForMaskedLM or BertModel. */
+const char *model_architecture(const struct model *m);
 
-/* Sets logits [rows, classes] in a->logits. Every id and type must be within the tables, every row within
- * max_position_embeddings (model_check_rows). dropout NULL: none. */
+/* Sets a->logits [rows, classes] where there is a classifier, a->pooled [rows, hidden] where there is a pooler, and
+ * a->tokens [tokens, hidden] where a->all_tokens asks for them. Every id and type must be within the tables, every row
+ * within max_position_embeddings (model_check_rows). dropout NULL: none. */
 void model_forward(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
                    const struct model_dropout *dropout);
-/* gradients (a slab like the parameters') += from d_logits [rows, classes]; a is what the forward pass left, with
- * training set, and the same dropout. */
+/* After a forward pass for training: sets a->d_logits, a->d_pooled and a->d_tokens, what there is of them, to 0. */
+void model_clear_gradients(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b);
+/* gradients (a slab like the parameters') += from a->d_logits, a->d_pooled and a->d_tokens, which are used up; a is
+ * what the forward pass left, with training set, and the same dropout. */
 void model_backward(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
-                    const struct model_dropout *dropout, const float *d_logits, float *gradients);
+                    const struct model_dropout *dropout, float *gradients);
+
+/* Keeps the weights of all layers in the form in which their products read them fastest (nn.h: prepare_weight). */
+void model_prepare(const struct model *m, const struct nn *nn, enum nn_weights form);
 
 /* That a row of n tokens fits the model: its ids, its types (NULL: all 0), its length. */
 int model_check_row(const struct model *m, const int32_t *ids, const uint8_t *types, size_t n, struct error *err);

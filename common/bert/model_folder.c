@@ -105,7 +105,7 @@ int model_folder_check(const char *path, bool replace, struct error *err)
 static int write_text(const char *folder, const char *name, const char *text, size_t len, struct error *err)
 {
     char *path = path_join(folder, name);
-    int result = file_write(path, text, len, err);
+    int result = file_write_part(path, text, len, err);
     free(path);
     return result;
 }
@@ -119,33 +119,35 @@ static int write_config(const char *folder, const struct bert_config *config, st
     return result;
 }
 
-static int write_weights(const char *folder, const struct parameters *p, struct error *err)
+/* The parameters that belong to the model, or those that do not; without any, there is no file. */
+static int write_weights(const char *folder, const char *name, const struct parameters *p, bool auxiliary,
+                         struct error *err)
 {
     static const struct st_meta metadata[] = {{"format", "pt"}}; /* transformers asks for it */
     struct st_tensor *tensors = xcalloc(p->n, sizeof *tensors);
-    char *path = path_join(folder, "model.safetensors");
+    char *path = path_join(folder, name);
     struct output out;
-    int result = -1;
-    for (size_t i = 0; i < p->n; i++) {
+    size_t n = 0;
+    int result = 0;
+    for (size_t i = 0; i < p->n && result == 0; i++) {
         const struct parameter *parameter = &p->list[i];
-        if (!parameter->value) {
-            error_set(err, STATUS_FAILURE, "%s: %s has no value", path, parameter->name);
-            goto done;
-        }
-        tensors[i] =
+        if (parameter->auxiliary != auxiliary)
+            continue;
+        if (!parameter->value)
+            result = error_set(err, STATUS_FAILURE, "%s: %s has no value", path, parameter->name);
+        tensors[n++] =
             (struct st_tensor){.name = parameter->name,
                                .dtype = ST_F32,
                                .rank = parameter->decay ? 2 : 1, /* a matrix, or a bias or LayerNorm's weight */
                                .shape = {parameter->rows, parameter->cols},
                                .data = parameter->value};
     }
-    if (output_open(&out, path, false, err) < 0)
-        goto done;
-    st_write(&out, tensors, p->n, metadata, sizeof metadata / sizeof *metadata);
-    result = output_close(&out);
-    if (result < 0)
-        error_set(err, out.error.status, "%s", out.error.text);
-done:
+    if (result == 0 && n > 0 && (result = output_open_part(&out, path, err)) == 0) {
+        st_write(&out, tensors, n, metadata, sizeof metadata / sizeof *metadata);
+        result = output_close(&out);
+        if (result < 0)
+            error_set(err, out.error.status, "%s", out.error.text);
+    }
     free(tensors);
     free(path);
     return result;
@@ -245,11 +247,14 @@ static int write_tokenizer(const char *folder, const struct model_folder *m, str
 static int write_files(const char *folder, const struct model_folder *m, struct error *err)
 {
     if (write_config(folder, m->config, err) < 0 || write_tokenizer(folder, m, err) < 0 ||
-        write_weights(folder, m->parameters, err) < 0)
+        write_weights(folder, "model.safetensors", m->parameters, false, err) < 0 ||
+        write_weights(folder, "auxiliary.safetensors", m->parameters, true, err) < 0)
         return -1;
     if (m->card && write_text(folder, "README.md", m->card, strlen(m->card), err) < 0)
         return -1;
-    return folder_sync(folder, err);
+    if (m->write_more && m->write_more(m->context, folder, err) < 0)
+        return -1;
+    return folder_sync_whole(folder, err);
 }
 
 int model_folder_write(const char *path, const struct model_folder *m, bool replace, struct error *err)

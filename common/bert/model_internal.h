@@ -6,6 +6,23 @@
 
 #include "bert/model.h"
 
+/* One pass over a batch, as every thread gets it. */
+struct pass {
+    const struct model *m;
+    const struct nn *nn;
+    struct activations *a;
+    const struct batch *b;
+    const struct model_dropout *dropout;
+    float *gradients;
+};
+
+/* x[real.., n] = 0 up to the filled-up number of rows. */
+static inline void clear_tail(const struct nn *nn, float *x, size_t real, size_t padded, size_t n)
+{
+    if (padded > real)
+        nn->zero(nn, x + real * n, (padded - real) * n);
+}
+
 static inline const float *layer_weight(const struct model *m, size_t layer, enum layer_parameter which)
 {
     return m->parameters.list[parameter_of_layer(layer, which)].value;
@@ -33,13 +50,13 @@ static inline struct nn_dropout dropout_of_rows(const struct model_dropout *d, d
 static inline struct nn_attention attention_of_layer(const struct model *m, size_t layer, const struct activations *a,
                                                      const struct batch *b, const struct model_dropout *d)
 {
-    bool last = layer + 1 == (size_t)m->config.num_hidden_layers;
+    bool first_only = a->layers[layer].input_first != NULL;
     size_t heads = (size_t)m->config.num_attention_heads, size = (size_t)m->config.hidden_size / heads;
     return (struct nn_attention){
         .rows = b->rows,
         .offsets = b->offsets,
-        .probability_offsets = last ? a->first_probability_offsets : a->probability_offsets,
-        .first_only = last,
+        .probability_offsets = first_only ? a->first_probability_offsets : a->probability_offsets,
+        .first_only = first_only,
         .heads = heads,
         .head_size = size,
         .scale = (float)(1.0 / sqrt((double)size)),

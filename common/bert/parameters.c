@@ -84,39 +84,88 @@ static bool ends_with(const char *text, const char *end)
 }
 
 /* `joined`: it starts where the one before it ends (query, key and value are one matrix). */
-static void add(struct parameters *p, const struct shape *shape, long layer, bool joined,
-                const struct bert_config *config, size_t num_labels)
+static void add(struct parameters *p, const char *name, size_t rows, size_t cols, bool joined)
 {
     struct parameter *new = &p->list[p->n++];
-    if (layer < 0)
-        snprintf(new->name, sizeof new->name, "%s", shape->name);
-    else
-        snprintf(new->name, sizeof new->name, "bert.encoder.layer.%ld.%s", layer, shape->name);
-    new->rows = resolve(shape->rows, config, num_labels);
-    new->cols = resolve(shape->cols, config, num_labels);
-    new->size = new->rows *new->cols;
-    new->decay = !ends_with(new->name, ".bias") && !ends_with(new->name, ".LayerNorm.weight");
+    snprintf(new->name, sizeof new->name, "%s", name);
+    new->rows = rows;
+    new->cols = cols;
+    new->size = rows *cols;
+    new->decay = !ends_with(name, ".bias") && !ends_with(name, ".LayerNorm.weight");
     if (!joined)
         p->slab_size = (p->slab_size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     new->offset = p->slab_size;
     p->slab_size += new->size;
 }
 
-void parameters_init(struct parameters *p, const struct bert_config *config, size_t num_labels)
+static void add_shape(struct parameters *p, const struct shape *shape, const struct bert_config *config,
+                      size_t num_labels)
+{
+    add(p, shape->name, resolve(shape->rows, config, num_labels), resolve(shape->cols, config, num_labels), false);
+}
+
+static void add_layer(struct parameters *p, size_t layer, const struct bert_config *config)
+{
+    for (int i = 0; i < LAYER_PARAMETERS; i++) {
+        const struct shape *shape = &layer_shapes[i];
+        bool joined = i == KEY_WEIGHT || i == VALUE_WEIGHT || i == KEY_BIAS || i == VALUE_BIAS;
+        char name[sizeof p->list->name];
+        snprintf(name, sizeof name, "bert.encoder.layer.%zu.%s", layer, shape->name);
+        add(p, name, resolve(shape->rows, config, 0), resolve(shape->cols, config, 0), joined);
+    }
+}
+
+void parameters_init_heads(struct parameters *p, const struct bert_config *config, const struct model_heads *heads)
 {
     *p = (struct parameters){.n_layers = (size_t)config->num_hidden_layers};
-    p->list = xcalloc(EMBEDDING_PARAMETERS + p->n_layers * LAYER_PARAMETERS + HEAD_PARAMETERS, sizeof *p->list);
+    p->n_heads = heads->classes ? HEAD_PARAMETERS : heads->pooler ? CLASSIFIER_WEIGHT : 0;
+    size_t n = EMBEDDING_PARAMETERS + p->n_layers * LAYER_PARAMETERS + p->n_heads + heads->n_of_objectives;
+    p->list = xcalloc(n, sizeof *p->list);
     for (int i = 0; i < EMBEDDING_PARAMETERS; i++)
-        add(p, &embedding_shapes[i], -1, false, config, num_labels);
-    for (size_t layer = 0; layer < p->n_layers; layer++) {
-        for (int i = 0; i < LAYER_PARAMETERS; i++) {
-            bool joined = i == KEY_WEIGHT || i == VALUE_WEIGHT || i == KEY_BIAS || i == VALUE_BIAS;
-            add(p, &layer_shapes[i], (long)layer, joined, config, num_labels);
-        }
+        add_shape(p, &embedding_shapes[i], config, 0);
+    for (size_t layer = 0; layer < p->n_layers; layer++)
+        add_layer(p, layer, config);
+    for (size_t i = 0; i < p->n_heads; i++)
+        add_shape(p, &head_shapes[i], config, heads->classes);
+    for (size_t i = 0; i < heads->n_of_objectives; i++) {
+        const struct head_parameter *head = &heads->of_objectives[i];
+        add(p, head->name, head->rows, head->cols, false);
+        p->list[p->n - 1].auxiliary = heads->auxiliary || head->idle;
+        p->list[p->n - 1].idle = head->idle;
     }
-    for (int i = 0; i < HEAD_PARAMETERS; i++)
-        add(p, &head_shapes[i], -1, false, config, num_labels);
     p->slab_size = (p->slab_size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+void parameters_init(struct parameters *p, const struct bert_config *config, size_t num_labels)
+{
+    parameters_init_heads(p, config, &(struct model_heads){.classes = num_labels});
+}
+
+void model_heads_add(struct model_heads *heads, const char *name, size_t rows, size_t cols)
+{
+    for (size_t i = 0; i < heads->n_of_objectives; i++)
+        if (strcmp(heads->of_objectives[i].name, name) == 0)
+            return;
+    heads->of_objectives =
+        xrealloc_array(heads->of_objectives, heads->n_of_objectives + 1, sizeof *heads->of_objectives);
+    struct head_parameter *new = &heads->of_objectives[heads->n_of_objectives++];
+    *new = (struct head_parameter){.rows = rows, .cols = cols};
+    snprintf(new->name, sizeof new->name, "%s", name);
+}
+
+void model_heads_keep_pooler(struct model_heads *heads, const struct bert_config *config)
+{
+    for (int i = POOLER_WEIGHT; i <= POOLER_BIAS; i++) {
+        const struct shape *shape = &head_shapes[i];
+        model_heads_add(heads, shape->name, resolve(shape->rows, config, 0), resolve(shape->cols, config, 0));
+        heads->of_objectives[heads->n_of_objectives - 1].idle = true;
+    }
+}
+
+void model_heads_free(struct model_heads *heads)
+{
+    free(heads->of_objectives);
+    *heads = (struct model_heads){0};
 }
 
 void parameters_allocate(struct parameters *p)
@@ -144,6 +193,11 @@ size_t parameter_of_layer(size_t layer, enum layer_parameter which)
 size_t parameter_of_head(const struct parameters *p, int which)
 {
     return EMBEDDING_PARAMETERS + p->n_layers * LAYER_PARAMETERS + (size_t)which;
+}
+
+bool parameters_have_head(const struct parameters *p, int which)
+{
+    return (size_t)which < p->n_heads;
 }
 
 struct parameter *parameters_find(const struct parameters *p, const char *name)

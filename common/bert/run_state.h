@@ -1,18 +1,54 @@
-/* run_state.h - DIR.state, the folder beside a model folder DIR where a run keeps its checkpoints while it lasts.
+/* run_state.h - DIR.state, the folder beside a model folder DIR where a run keeps what it needs to go on after it was
+ * interrupted: the record of what it does, its rows, its checkpoints.
  *
- * Knows names alone, not what is in a checkpoint. Only what is called checkpoint-... is ever removed.
+ *     run.json            what the run is (run_record.h); written last of the three, so where it is, the rows are whole
+ *     train.tokens        the training rows, a token stream
+ *     validation.tokens   the validation rows, if there are any
+ *     checkpoint-N/       the model after N steps, with trainer_state.json and trainer_state.safetensors
+ *
+ * Knows names alone, not what is in the files. Only what has one of these names is ever removed.
  */
 #ifndef BERT_RUN_STATE_H
 #define BERT_RUN_STATE_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "base/error.h"
+
+#define RUN_RECORD "run.json"
+#define RUN_TRAIN "train.tokens"
+#define RUN_VALIDATION "validation.tokens"
 
 /* DIR.state, whatever slashes DIR ends in. Freed by the caller. */
 char *run_state_path(const char *model_folder);
-/* Removes the checkpoints that are there, also unfinished ones; it is no failure if there is no such folder. Returns
- * their number, or -1. */
+enum run_state {
+    RUN_NONE,       /* no such folder */
+    RUN_NOT_BEGUN,  /* of a run that was killed before it had its rows, or that has it still open */
+    RUN_UNFINISHED, /* of a run that can go on */
+    RUN_FINISHED    /* checkpoints of a run that is over */
+};
+enum run_state run_state_look(const char *state);
+/* Makes the folder if it is not there and takes it for this process until it ends: the descriptor, or -1. Another
+ * process at work in it is STATUS_FAILURE. */
+int run_state_take(const char *state, struct error *err);
+
+/* DIR.state/checkpoint-STEP, freed by the caller. */
+char *run_state_checkpoint(const char *state, uint64_t step);
+/* The steps of the checkpoints that are there, ascending; *n of them, freed by the caller. */
+uint64_t *run_state_list(const char *state, size_t *n);
+/* Removes checkpoints but the `keep` newest ones and that of step `spared` (UINT64_MAX: none). */
+int run_state_rotate(const char *state, size_t keep, uint64_t spared, struct error *err);
+/* Removes what a killed process left unfinished. The folder must have been taken. */
+void run_state_sweep(const char *state);
+
+/* Removes the checkpoints that are there, also unfinished ones, and all else of a run; it is no failure if there is no
+ * such folder. Returns the number of checkpoints, or -1. */
 long run_state_clear(const char *state, struct error *err);
 /* The same, and the folder too where nothing else is in it. */
 int run_state_remove(const char *state, struct error *err);
+/* The run is over; its checkpoints stay. */
+int run_state_finish(const char *state, struct error *err);
 
 #endif

@@ -1,9 +1,11 @@
 /* spool.c - see spool.h. */
 #include "bert/spool.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/memory.h"
 
 int spool_check_vocabulary(const struct stream_head *head, const char *vocabulary_sha256, const char *name,
                            struct error *err)
@@ -74,4 +76,78 @@ done:
     rows_free(&part);
     stream_close(&reader);
     return more;
+}
+
+/* ---- back to a file ---- */
+
+enum { ROWS_A_FRAME = 1024 };
+
+/* Rows begin..begin+n as rows of their own. */
+static void copy_rows(struct rows *part, const struct rows *rows, size_t begin, size_t n)
+{
+    const int64_t *tokens = column_offsets(rows_find(rows, "ids"));
+    for (size_t i = 0; i < rows->n_columns; i++) {
+        const struct column *c = &rows->columns[i];
+        struct column *to = rows_column(part, c->name, c->dtype, c->kind, c->width);
+        const int64_t *offsets = c->kind == COLUMN_LIST ? column_offsets(c) : tokens;
+        size_t size = c->width * st_dtype_size(c->dtype), first = begin, count = n;
+        if (c->kind != COLUMN_ROW) {
+            first = (size_t)offsets[begin];
+            count = (size_t)(offsets[begin + n] - offsets[begin]);
+        }
+        if (count > 0)
+            buf_add(&to->values, c->values.data + first * size, count * size);
+        for (size_t k = begin + 1; c->kind == COLUMN_LIST && k <= begin + n; k++) {
+            int64_t end = offsets[k] - offsets[begin];
+            buf_add(&to->offsets, &end, sizeof end);
+        }
+    }
+    part->n = n;
+}
+
+int spool_write(const char *path, const struct rows *rows, const struct stream_head *head, struct error *err)
+{
+    struct output out;
+    struct stream_writer w;
+    struct rows part = {0};
+    if (output_open(&out, path, true, err) < 0)
+        return -1;
+    stream_begin(&w, &out, head);
+    for (size_t begin = 0; begin < rows->n; begin += ROWS_A_FRAME) {
+        rows_reset(&part);
+        copy_rows(&part, rows, begin, rows->n - begin < ROWS_A_FRAME ? rows->n - begin : ROWS_A_FRAME);
+        stream_batch(&w, &part);
+    }
+    stream_end(&w);
+    rows_free(&part);
+    return output_close(&out) < 0 ? error_set(err, out.error.status, "%s", out.error.text) : 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp((*(const struct column *const *)a)->name, (*(const struct column *const *)b)->name);
+}
+
+void spool_digest(const struct rows *rows, char sha256[SHA256_HEX_SIZE])
+{
+    const struct column **columns = xmalloc_array(rows->n_columns + 1, sizeof *columns);
+    struct buf line = {0};
+    SHA2_CTX context;
+    SHA256Init(&context);
+    for (size_t i = 0; i < rows->n_columns; i++)
+        columns[i] = &rows->columns[i];
+    qsort(columns, rows->n_columns, sizeof *columns, compare_names);
+    for (size_t i = 0; i < rows->n_columns; i++) {
+        const struct column *c = columns[i];
+        buf_reset(&line);
+        buf_addf(&line, "%s %s %d %zu %zu\n", c->name, st_dtype_name(c->dtype), (int)c->kind, c->width, c->values.len);
+        SHA256Update(&context, (const uint8_t *)line.data, line.len);
+        if (c->values.len > 0)
+            SHA256Update(&context, (const uint8_t *)c->values.data, c->values.len);
+        if (c->offsets.len > 0)
+            SHA256Update(&context, (const uint8_t *)c->offsets.data, c->offsets.len);
+    }
+    sha256_finish_hex(&context, sha256);
+    buf_free(&line);
+    free(columns);
 }

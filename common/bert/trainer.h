@@ -13,6 +13,7 @@
 #include "base/io.h"
 #include "bert/model.h"
 #include "bert/objectives/objective.h"
+#include "bert/train_state.h"
 #include "wire/rows.h"
 
 struct train_options {
@@ -26,7 +27,14 @@ struct train_options {
     uint64_t seed;
     long eval_steps, save_steps, log_steps; /* 0: at the end of each epoch (log: never) */
     long keep;                              /* newest checkpoints that stay */
-    const char *objective;                  /* the spec, for the records */
+    double mlm_probability;                 /* of the term mlm: masking.h */
+    bool whole_word_masking;
+    const char *objective;                       /* the spec, for the records */
+    const char *metric;                          /* that tells the best evaluation (selection.h); NULL: none */
+    long patience;                               /* evaluations without improvement that end the run; 0: any number */
+    const char *class_weights, *freeze;          /* label.h, parameter_groups.h; NULL: none */
+    double label_smoothing, layer_wise_lr_decay; /* 0, 1: none */
+    bool load_best;                              /* end with the weights of the best evaluation */
 };
 
 struct train_data {
@@ -38,23 +46,44 @@ struct train_result {
     uint64_t steps;
     double train_loss; /* mean over the rows of the last epoch */
     bool evaluated;
-    double validation_loss, validation_accuracy, validation_macro_f1, validation_mcc, validation_nll, validation_ece;
+    struct train_scores scores; /* of the weights that the run ends with */
+    bool has_best;              /* a metric was named, and an evaluation had it */
+    uint64_t best_step;
+    double best_value;
+    uint64_t kept_step; /* the step whose weights the run ends with */
+    bool stopped_early; /* by patience */
+    bool interrupted;   /* by `stop`; a checkpoint was written if that was possible */
     double seconds, rows_per_second;
 };
 
 /* Where a run tells how it goes. metrics NULL: no records. */
 struct train_reports {
     struct output *metrics; /* NDJSON, see bert-train(1) */
+    /* for the first record; what is NULL is left out */
     int argc;
-    char **argv; /* for the first record */
+    char **argv;
+    const char *model, *weights_sha256; /* what the run starts from: a MODEL, or the size of random weights */
+    const char *train_sha256, *validation_sha256;
 };
 
-/* Writes a checkpoint that is complete or absent; called with the number of steps done. */
-typedef int save_function(void *context, const struct model *m, uint64_t step, struct error *err);
+/* How a run is interrupted and goes on later. All of it may be NULL. */
+struct train_checkpoints {
+    void *context;
+    /* Writes a checkpoint that is complete or absent, for `state`; the weights are the model's. */
+    int (*save)(void *context, const struct train_state *state, const struct optimiser *optimiser, struct error *err);
+    /* Gives the model the weights of the checkpoint of that step. */
+    int (*load_weights)(void *context, uint64_t step, struct error *err);
+    /* Where to go on; the model has the weights already, and load_moments gives the optimiser's. NULL: at the start. */
+    const struct train_state *from;
+    int (*load_moments)(void *context, struct optimiser *optimiser, struct error *err);
+    /* Asked after each step: whether to write a checkpoint and come back. */
+    bool (*stop)(void);
+};
 
-/* Trains m in place. objectives must be prepared. save may be NULL. */
-int trainer_run(struct model *m, const struct nn *nn, const struct objectives *objectives,
-                const struct train_data *data, const struct train_options *o, const struct train_reports *reports,
-                save_function *save, void *save_context, struct train_result *result, struct error *err);
+/* Trains m in place. objectives must be prepared. A checkpoint that cannot be written is warned of and the run goes on.
+ * checkpoints may be NULL. */
+int trainer_run(struct model *m, const struct nn *nn, struct objectives *objectives, const struct train_data *data,
+                const struct train_options *o, const struct train_reports *reports,
+                const struct train_checkpoints *checkpoints, struct train_result *result, struct error *err);
 
 #endif

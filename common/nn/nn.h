@@ -15,9 +15,11 @@
 #ifndef NN_NN_H
 #define NN_NN_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "nn/activation.h"
@@ -63,6 +65,10 @@ struct nn_adamw {
     double gradient_scale; /* clipping: multiplies every gradient first */
     uint64_t step;         /* from 1, for bias correction */
 };
+static inline double nn_adamw_correction(double beta, uint64_t step)
+{
+    return 1.0 - pow(beta, (double)step);
+}
 
 /* bf16: the operands of every product are rounded to bfloat16, sums stay float32, as torch.autocast does it; everything
  * else is float32. Where the processor or the library has no such product, rounded float32 ones are used: the same
@@ -72,6 +78,12 @@ enum nn_precision { NN_F32, NN_BF16 };
 /* How weights are kept for inference. int8: 7 bits a weight with a scale for each output (so that a pair of products
  * fits 16 bits on every processor), 8 bits an input with scale and zero point for each row; sums are exact integers. */
 enum nn_weights { NN_WEIGHTS_F32, NN_WEIGHTS_BF16, NN_WEIGHTS_INT8 };
+
+/* What an AdamW step did to a parameter whose gradient was 0: p = keep p - rate m / (sqrt(v) inverse_root + epsilon),
+ * with m and v as that step left them. */
+struct nn_adamw_past {
+    float keep, rate, inverse_root;
+};
 
 struct nn_options {
     long threads;     /* 0: as many as OpenMP gives (OMP_NUM_THREADS) */
@@ -112,8 +124,9 @@ struct nn {
      * bias). */
     void (*bias_activation)(const struct nn *nn, enum activation f, float *h, float *derivative, const float *z,
                             const float *bias, size_t rows, size_t n);
-    /* x[n] *= y[n], elementwise. */
+    /* x[n] *= y[n], x[n] += y[n], elementwise. */
     void (*multiply)(const struct nn *nn, float *x, const float *y, size_t n);
+    void (*add)(const struct nn *nn, float *x, const float *y, size_t n);
     /* y = tanh(x), y may be x; dx = dy (1 - y^2), dx may be dy. [n] */
     void (*tanh)(const struct nn *nn, float *y, const float *x, size_t n);
     void (*tanh_backward)(const struct nn *nn, float *dx, const float *dy, const float *y, size_t n);
@@ -146,6 +159,11 @@ struct nn {
                                const float *dcontext, size_t ldc, const float *probabilities, const float *q,
                                size_t ldq, const float *k, const float *v, size_t ldkv, const struct nn_attention *a);
 
+    /* x[rows, n] holds logits. loss[row] = - log softmax(x[row])_label, right[row] = whether the label is a largest one;
+     * then x = scale (softmax(x) - one-hot of the label), the gradient. For wide rows: vocabularies. */
+    void (*cross_entropy)(const struct nn *nn, float *x, double *loss, uint8_t *right, const int32_t *labels,
+                          double scale, size_t rows, size_t n);
+
     /* sum[t] = words[ids[t]] + positions[token[t]] + types[type[t]]; types_of_tokens NULL: all 0. [tokens, n] */
     void (*embed)(const struct nn *nn, float *sum, const float *words, const float *positions, const float *types,
                   const int32_t *ids, const uint32_t *token, const uint8_t *types_of_tokens, size_t tokens, size_t n);
@@ -160,6 +178,17 @@ struct nn {
      * wait for the other threads: the end of `parallel` does. */
     void (*adamw)(const struct nn *nn, float *p, float *m, float *v, const float *g, size_t n,
                   const struct nn_adamw *a);
+    /* The same for some rows of a table [.., n], which then have a gradient of 0 (it is cleared). */
+    void (*adamw_rows)(const struct nn *nn, float *p, float *m, float *v, float *g, const int32_t *rows, size_t count,
+                       size_t n, const struct nn_adamw *a);
+    /* Brings rows up to date that were left out of steps because they had no gradient: row r was last updated by step
+     * updated[r] (0: never), and past[i] tells of step first + i, up to step `now`, which updated[r] becomes. The result
+     * is the same bits as if every step had updated them. rows NULL: rows 0 .. count - 1. */
+    void (*adamw_catch_up)(const struct nn *nn, float *p, float *m, float *v, const int32_t *rows, size_t count,
+                           size_t n, uint64_t *updated, const struct nn_adamw_past *past, uint64_t first, uint64_t now,
+                           const struct nn_adamw *a);
+    /* out[i] = sum of squares of row rows[i] of x [.., n]. */
+    void (*row_squares)(const struct nn *nn, double *out, const float *x, const int32_t *rows, size_t count, size_t n);
     /* x[n] = 0. */
     void (*zero)(const struct nn *nn, float *x, size_t n);
 };
@@ -168,5 +197,20 @@ struct nn {
  * OpenBLAS's own threads away (see cpu/gemm_openblas.c). STATUS_USAGE where options ask for what is not there. */
 int nn_cpu(struct nn *nn, const struct nn_options *options, struct error *err);
 void nn_free(struct nn *nn);
+/* What the CPU backend has here, for -V -v: libraries with versions, kernels. It changes what OpenMP gives as nn_cpu
+ * does, so the process must not go on to compute. */
+void nn_cpu_features(char *out, size_t size);
+/* The options that tools have: "auto|builtin|openblas|onednn", "f32|bf16", "f32|bf16|int8", and what a choice means. */
+#define NN_GEMM_CHOICES "auto|builtin|openblas|onednn"
+#define NN_PRECISION_CHOICES "f32|bf16"
+#define NN_WEIGHTS_CHOICES "f32|bf16|int8"
+static inline enum nn_precision nn_precision_of(const char *name)
+{
+    return strcmp(name, "bf16") == 0 ? NN_BF16 : NN_F32;
+}
+static inline enum nn_weights nn_weights_of(const char *name)
+{
+    return strcmp(name, "int8") == 0 ? NN_WEIGHTS_INT8 : strcmp(name, "bf16") == 0 ? NN_WEIGHTS_BF16 : NN_WEIGHTS_F32;
+}
 
 #endif

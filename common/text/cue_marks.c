@@ -10,6 +10,8 @@
 #include "text/unicode.h"
 #include "wire/rows.h"
 
+enum { MOST_CUES = 256 };
+
 /* Lower case, white space runs as one space, none at the ends. places may be NULL. */
 static void fold(const char *text, size_t len, struct buf *out, uint32_t *places)
 {
@@ -71,19 +73,49 @@ static bool is_whole(const struct buf *text, size_t begin, size_t end)
            !(end < text->len && is_word_at(text, end - 1) && is_word_at(text, end));
 }
 
-/* The place of folded f->cue from byte `from` of the folded sentence on; false where there is none. */
-static bool find_from(const struct cue_finder *f, size_t from, size_t *begin)
+/* A search for all whole places of the folded f->cue, one after the other: Knuth, Morris, Pratt, so that no text and no
+ * cue takes more than linear time. */
+struct cue_search {
+    size_t next;    /* byte of the folded sentence */
+    size_t matched; /* bytes of the cue that end there */
+};
+
+/* borders[i]: the longest part that both begins and ends the cue's first i + 1 bytes, shorter than these. */
+static void find_borders(struct cue_finder *f)
+{
+    const char *cue = f->cue.data;
+    size_t n = 0;
+
+    if (f->cue.len > f->borders_cap) {
+        f->borders_cap = 2 * f->cue.len;
+        f->borders = xrealloc_array(f->borders, f->borders_cap, sizeof *f->borders);
+    }
+    if (f->cue.len > 0)
+        f->borders[0] = 0;
+    for (size_t i = 1; i < f->cue.len; i++) {
+        while (n > 0 && cue[i] != cue[n])
+            n = f->borders[n - 1];
+        n += cue[i] == cue[n];
+        f->borders[i] = (uint32_t)n;
+    }
+}
+
+static bool find_next(const struct cue_finder *f, struct cue_search *search, size_t *begin)
 {
     const struct buf *text = &f->folded;
+    const char *cue = f->cue.data;
 
-    while (f->cue.len > 0 && from + f->cue.len <= text->len) {
-        const char *found = memmem(text->data + from, text->len - from, f->cue.data, f->cue.len);
-        if (!found)
-            return false;
-        *begin = (size_t)(found - text->data);
-        if (is_whole(text, *begin, *begin + f->cue.len))
+    while (f->cue.len > 0 && search->next < text->len) {
+        char c = text->data[search->next++];
+        while (search->matched > 0 && c != cue[search->matched])
+            search->matched = f->borders[search->matched - 1];
+        search->matched += c == cue[search->matched];
+        if (search->matched < f->cue.len)
+            continue;
+        *begin = search->next - f->cue.len;
+        search->matched = f->borders[f->cue.len - 1];
+        if (is_whole(text, *begin, search->next))
             return true;
-        from = *begin + 1;
     }
     return false;
 }
@@ -91,9 +123,11 @@ static bool find_from(const struct cue_finder *f, size_t from, size_t *begin)
 /* The first place of the folded f->cue that no cue before cue i has taken; false where there is none. */
 static bool find_untaken(struct cue_finder *f, size_t i)
 {
-    size_t from = 0, begin;
+    struct cue_search search = {0};
+    size_t begin;
 
-    while (find_from(f, from, &begin)) {
+    find_borders(f);
+    while (find_next(f, &search, &begin)) {
         struct token_span span = {f->places[begin], f->places[begin + f->cue.len]};
         bool taken = false;
         for (size_t k = 0; k < i; k++)
@@ -102,7 +136,6 @@ static bool find_untaken(struct cue_finder *f, size_t i)
             f->found[i] = span;
             return true;
         }
-        from = begin + 1;
     }
     return false;
 }
@@ -160,12 +193,12 @@ static bool is_all_punctuation(const char *text, struct token_span span)
     return true;
 }
 
-static uint8_t mark_of(const struct cue_finder *f, const struct sentence *s, struct token_span token)
+static uint8_t mark_of(const struct cue_finder *f, const struct sentence *s, size_t n_cues, struct token_span token)
 {
     uint8_t mark = CUE_NONE;
     uint32_t shortest = UINT32_MAX;
 
-    for (size_t i = 0; i < s->n_cues; i++) {
+    for (size_t i = 0; i < n_cues; i++) {
         struct token_span cue = f->found[i];
         if (cue.begin < token.end && token.begin < cue.end && cue.end - cue.begin < shortest) {
             shortest = cue.end - cue.begin;
@@ -178,22 +211,23 @@ static uint8_t mark_of(const struct cue_finder *f, const struct sentence *s, str
 void cue_marks_add(struct cue_finder *f, const struct sentence *s, const struct token_span *spans, const uint8_t *types,
                    size_t n, struct buf *out)
 {
+    const size_t n_cues = s->n_cues < MOST_CUES ? s->n_cues : MOST_CUES;
     bool any = false;
     char *marks;
 
     buf_reserve(out, n);
     marks = out->data + out->len;
     memset(marks, CUE_NONE, n);
-    if (s->n_cues > f->found_cap) {
-        f->found_cap = 2 * s->n_cues;
+    if (n_cues > f->found_cap) {
+        f->found_cap = 2 * n_cues;
         f->found = xrealloc_array(f->found, f->found_cap, sizeof *f->found);
     }
-    if (s->n_cues > 0)
+    if (n_cues > 0)
         fold_sentence(f, s);
-    for (size_t i = 0; i < s->n_cues; i++)
+    for (size_t i = 0; i < n_cues; i++)
         find_cue(f, s, i);
-    for (size_t i = 0; i < n && s->n_cues > 0; i++) {
-        uint8_t mark = spans[i].end > 0 && !(types && types[i]) ? mark_of(f, s, spans[i]) : CUE_NONE;
+    for (size_t i = 0; i < n && n_cues > 0; i++) {
+        uint8_t mark = spans[i].end > 0 && !(types && types[i]) ? mark_of(f, s, n_cues, spans[i]) : CUE_NONE;
         if (mark == CUE_NONE || is_all_punctuation(s->text, spans[i]))
             continue;
         marks[i] = (char)mark;
@@ -210,6 +244,7 @@ void cue_finder_free(struct cue_finder *f)
     buf_free(&f->folded);
     buf_free(&f->cue);
     free(f->places);
+    free(f->borders);
     free(f->found);
     *f = (struct cue_finder){0};
 }

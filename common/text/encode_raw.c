@@ -133,13 +133,13 @@ static inline uint64_t first_bytes(uint64_t x, uint32_t n)
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first byte of a word is the lowest of a number");
 
-/* The word of letters and digits at text[begin..): its length up to 16, and the key if that is no more than
- * WORD_CACHE_BYTES. */
+/* The word of letters and digits at text[begin..), or the one byte there that is neither: its length up to 16, and the
+ * key if that is no more than WORD_CACHE_BYTES. */
 static inline uint32_t read_word(const char *text, uint32_t begin, uint32_t end, size_t len, bool lower,
                                  struct word_key *key)
 {
     uint64_t low = 0, high = 0;
-    uint32_t n;
+    uint32_t n, m;
 
     if (begin + 16 <= len) {
         memcpy(&low, text + begin, 8);
@@ -151,11 +151,13 @@ static inline uint32_t read_word(const char *text, uint32_t begin, uint32_t end,
         memcpy(&high, last + 8, 8);
     }
     n = word_bytes(low);
-    if (n == 8)
-        n += word_bytes(high);
+    m = word_bytes(high);
+    n = n == 8 ? 8 + m : n;
     n = n < end - begin ? n : end - begin;
+    n = n > 0 ? n : 1;
+    m = n > 8 ? n - 8 : 0;
     low = first_bytes(low, n);
-    high = n > 8 ? first_bytes(high, n - 8) : 0;
+    high = first_bytes(high, m);
     if (lower) {
         low = lower_ascii(low);
         high = lower_ascii(high);
@@ -192,79 +194,115 @@ static void encode_long_ascii_word(const struct tokenizer *t, struct encoder_scr
     }
 }
 
+/* ASCII words whose entries in the cache are on their way: the memory is asked for all of them before the first is
+ * needed, so they are waited for together. */
+enum { WAITING_WORDS = 16 };
+
+struct waiting_word {
+    struct word_key key;
+    struct word_set *set;
+    uint32_t begin, end;
+};
+
+struct waiting {
+    struct waiting_word words[WAITING_WORDS];
+    size_t n;
+};
+
 /* Pieces a short word and remembers it, if it has few pieces. */
-static void encode_new_word(const struct tokenizer *t, struct encoder_scratch *s, const char *text, uint32_t begin,
-                            uint32_t end, struct word_key key, struct encoding *out)
+static void encode_new_word(const struct tokenizer *t, struct encoder_scratch *s, const char *text,
+                            const struct waiting_word *word, struct encoding *out)
 {
     size_t first = out->n, n;
-    struct cached_word *slot = word_cache_slot(&s->cache, key);
+    struct cached_word *ways = word->set->ways;
 
-    encode_long_ascii_word(t, s, text, begin, end, out);
+    encode_long_ascii_word(t, s, text, word->begin, word->end, out);
     n = out->n - first;
     if (n > WORD_CACHE_PIECES)
         return;
-    slot->key = key;
-    slot->n = (uint8_t)n;
+    ways[1] = ways[0];
+    ways[0] = (struct cached_word){.key = word->key, .n = (uint8_t)n};
     for (size_t i = 0; i < n; i++) {
-        slot->ids[i] = out->ids[first + i];
-        slot->ends[i] = (uint8_t)(out->spans[first + i].end - begin);
+        ways[0].ids[i] = out->ids[first + i];
+        ways[0].ends[i] = (uint8_t)(out->spans[first + i].end - word->begin);
     }
 }
 
-static inline void encode_cached_word(const struct tokenizer *t, struct encoder_scratch *s, const char *text,
-                                      uint32_t begin, uint32_t end, struct word_key key, struct encoding *out)
+/* Looks up the words that wait. All three pieces are written, whatever n is: that saves a branch that cannot be
+ * foreseen. */
+static void encode_waiting(const struct tokenizer *t, struct encoder_scratch *s, const char *text, struct waiting *w,
+                           struct encoding *out)
 {
-    const struct cached_word *hit = word_cache_slot(&s->cache, key);
-
-    if (!word_key_equal(hit->key, key)) {
-        encode_new_word(t, s, text, begin, end, key, out);
-        return;
+    encoding_reserve(out, (w->n + 1) * WORD_CACHE_PIECES);
+    for (size_t k = 0; k < w->n; k++) {
+        const struct waiting_word *word = &w->words[k];
+        const struct cached_word *hit = &word->set->ways[0];
+        if (!word_key_equal(hit->key, word->key))
+            hit = &word->set->ways[1];
+        if (!word_key_equal(hit->key, word->key)) {
+            encode_new_word(t, s, text, word, out);
+            encoding_reserve(out, (w->n - k + 1) * WORD_CACHE_PIECES);
+            continue;
+        }
+        int32_t *ids = out->ids + out->n;
+        struct token_span *spans = out->spans + out->n;
+        const uint32_t begin = word->begin;
+        ids[0] = hit->ids[0];
+        ids[1] = hit->ids[1];
+        ids[2] = hit->ids[2];
+        spans[0] = (struct token_span){begin, begin + hit->ends[0]};
+        spans[1] = (struct token_span){begin + hit->ends[0], begin + hit->ends[1]};
+        spans[2] = (struct token_span){begin + hit->ends[1], begin + hit->ends[2]};
+        out->n += hit->n;
     }
-    if (out->n + WORD_CACHE_PIECES > out->cap)
-        encoding_reserve(out, WORD_CACHE_PIECES);
-    emit(out, hit->ids[0], begin, begin + hit->ends[0]);
-    for (unsigned i = 1; i < hit->n; i++)
-        emit(out, hit->ids[i], begin + hit->ends[i - 1], begin + hit->ends[i]);
+    w->n = 0;
 }
+
+_Static_assert(WORD_CACHE_PIECES == 3, "encode_waiting writes three");
 
 void encode_raw(const struct tokenizer *t, struct encoder_scratch *s, const char *text, uint32_t begin, uint32_t end,
                 size_t len, struct encoding *out)
 {
     const uint8_t *bytes = (const uint8_t *)text;
     const bool lower = t->settings.do_lower_case;
+    struct waiting waiting;
     uint32_t i = begin;
 
     if (t->normalized.n > 0) {
         encode_with_added(t, s, text, begin, end, out);
         return;
     }
+    waiting.n = 0;
     while (i < end) {
         uint8_t kind = t->kinds[bytes[i]];
-        uint32_t first = i++;
-        if (kind == BYTE_SPACE)
-            continue;
-        if (kind == BYTE_PUNCT) {
-            if (out->n == out->cap)
-                encoding_reserve(out, 1);
-            emit(out, t->punct_ids[bytes[first]], first, i);
+        uint32_t first = i;
+        if (kind == BYTE_SPACE) {
+            i++;
             continue;
         }
-        if (kind == BYTE_WORD) {
+        if (kind != BYTE_OTHER) {
             struct word_key key;
-            i = first + read_word(text, first, end, len, lower, &key);
+            i += read_word(text, first, end, len, lower, &key);
             if (i - first > WORD_CACHE_BYTES)
                 while (i < end && t->kinds[bytes[i]] == BYTE_WORD)
                     i++;
-            if (i == end || t->kinds[bytes[i]] != BYTE_OTHER) {
-                if (i - first <= t->cached_bytes)
-                    encode_cached_word(t, s, text, first, i, key, out);
-                else
-                    encode_long_ascii_word(t, s, text, first, i, out);
+            if ((i == end || t->kinds[bytes[i]] != BYTE_OTHER || kind == BYTE_PUNCT) && i - first <= t->cached_bytes) {
+                struct word_set *set = word_cache_set(&s->cache, key);
+                __builtin_prefetch(set);
+                waiting.words[waiting.n++] = (struct waiting_word){key, set, first, i};
+                if (waiting.n == WAITING_WORDS)
+                    encode_waiting(t, s, text, &waiting, out);
                 continue;
             }
+        }
+        encode_waiting(t, s, text, &waiting, out);
+        if (kind != BYTE_OTHER && (i == end || t->kinds[bytes[i]] != BYTE_OTHER || kind == BYTE_PUNCT)) {
+            encode_long_ascii_word(t, s, text, first, i, out);
+            continue;
         }
         while (i < end && t->kinds[bytes[i]] != BYTE_SPACE && t->kinds[bytes[i]] != BYTE_PUNCT)
             i++;
         encode_other(t, s, text, first, i, out);
     }
+    encode_waiting(t, s, text, &waiting, out);
 }

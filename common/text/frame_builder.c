@@ -71,22 +71,41 @@ static void add_teacher(struct frame_builder *b, const struct frame_options *o, 
     add_list(b, FRAME_EDIT_IDS, b->extra.ids, b->extra.n);
 }
 
+/* The columns that only a teacher fills are begun with the first row that has one; the rows before it have none. */
+static void begin_teacher(struct frame_builder *b, const struct frame_options *o)
+{
+    static const struct sentence none = {.teacher_label = -1, .confidence = -1};
+    struct buf *cues = &b->rows.columns[FRAME_CUES].values;
+    size_t tokens = b->rows.columns[FRAME_IDS].values.len / sizeof(int32_t);
+
+    for (size_t i = 0; i < b->rows.n; i++)
+        add_teacher(b, o, &none);
+    buf_reserve(cues, tokens);
+    memset(cues->data, CUE_ROW_UNMARKED, tokens);
+    cues->len = tokens;
+    b->teacher = true;
+}
+
 static void add_to_rows(struct frame_builder *b, const struct frame_options *o, const struct sentence *s)
 {
     const struct encoding *e = &b->encoding;
     const int64_t idx = s->idx;
     const int32_t label = s->label;
-    struct buf *cues = &b->rows.columns[FRAME_CUES].values;
-    size_t marks = cues->len;
 
+    if (s->has_teacher && !b->teacher)
+        begin_teacher(b, o);
     add_list(b, FRAME_IDS, e->ids, e->n);
     add_value(b, FRAME_IDX, &idx, sizeof idx, true);
     add_value(b, FRAME_LABEL, &label, sizeof label, true);
     if (o->pair)
         add_value(b, FRAME_TYPES, e->types, e->n, true);
-    add_teacher(b, o, s);
-    cue_marks_add(&b->cues, s, e->spans, o->pair ? e->types : NULL, e->n, cues);
-    b->used[FRAME_CUES] |= (uint8_t)cues->data[marks] != CUE_ROW_UNMARKED;
+    if (b->teacher) {
+        struct buf *cues = &b->rows.columns[FRAME_CUES].values;
+        size_t marks = cues->len;
+        add_teacher(b, o, s);
+        cue_marks_add(&b->cues, s, e->spans, o->pair ? e->types : NULL, e->n, cues);
+        b->used[FRAME_CUES] |= (uint8_t)cues->data[marks] != CUE_ROW_UNMARKED;
+    }
     b->rows.n++;
 }
 
@@ -231,6 +250,7 @@ void frame_builder_reset(struct frame_builder *b)
     rows_reset(&b->rows);
     buf_reset(&b->text);
     memset(b->used, 0, sizeof b->used);
+    b->teacher = false;
     b->n = b->tokens = b->truncated = b->odd_idx = b->unpaired = 0;
 }
 

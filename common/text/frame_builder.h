@@ -39,6 +39,7 @@ struct frame_options {
 struct frame_builder {
     struct rows rows;                /* all columns; `unknown` is written where a row has no value */
     bool used[FRAME_COLUMNS];        /* some row has a value */
+    bool teacher;                    /* some row has one; else the columns that it fills are empty */
     struct buf text;                 /* NDJSON output */
     uint64_t n, tokens;              /* rows and their ids */
     uint64_t truncated;              /* rows cut to max_len */

@@ -33,6 +33,7 @@ struct worker {
     struct encoder_scratch *scratch;
     struct sentence_parser parser;
     struct buf line;
+    struct word_counter *counter; /* not owned; NULL: tokenise */
 };
 
 struct run {
@@ -109,6 +110,14 @@ static void task_fail(struct task *task, size_t line, const struct error *err)
     task->failures[task->n_failures++] = (struct failure){line, *err};
 }
 
+static void count_row(struct task *task, struct worker *w, const struct sentence *sentence)
+{
+    word_counter_add(w->counter, sentence->text, sentence->len);
+    if (sentence->pair)
+        word_counter_add(w->counter, sentence->pair, sentence->pair_len);
+    task->builder.n++;
+}
+
 static int work_on_line(const struct run *run, struct task *task, struct worker *w, size_t i, struct error *err)
 {
     const struct tokenize_options *o = &run->options;
@@ -125,15 +134,20 @@ static int work_on_line(const struct run *run, struct task *task, struct worker 
     }
     if (sentence_parse(&o->format, &w->parser, line, len, task->first_row + i, &sentence, err) < 0)
         return -1;
-    frame_builder_add(&task->builder, &o->frame, &sentence, o->format.kind == SENTENCES_NDJSON ? &w->parser.doc : NULL);
+    if (w->counter)
+        count_row(task, w, &sentence);
+    else
+        frame_builder_add(&task->builder, &o->frame, &sentence,
+                          o->format.kind == SENTENCES_NDJSON ? &w->parser.doc : NULL);
     return 0;
 }
 
 static void work_on_task(const struct run *run, struct task *task, struct worker *w)
 {
+    struct error err = {0};
+
     task->builder.scratch = w->scratch;
     for (size_t i = 0; i < task->n; i++) {
-        struct error err = {0};
         if (work_on_line(run, task, w, i, &err) == 0)
             continue;
         task_fail(task, i, &err);
@@ -157,6 +171,8 @@ static int write_rows(struct run *run, struct task *task)
 {
     struct column columns[FRAME_COLUMNS];
 
+    if (run->options.counters)
+        return 0;
     if (!run->options.frame.ndjson) {
         const struct rows rows = frame_builder_rows(&task->builder, columns);
         return stream_batch(&run->writer, &rows);
@@ -212,6 +228,19 @@ static int write_tasks(struct run *run, size_t n, struct error *err)
 
 /* ---- the run ---- */
 
+static bool writes_stream(const struct tokenize_options *o)
+{
+    return !o->counters && !o->frame.ndjson;
+}
+
+static int flush_before_wait(struct run *run, struct error *err)
+{
+    if (run->options.counters || lines_ready(run->lines) || output_flush(run->out) == 0)
+        return 0;
+    *err = run->out->error;
+    return -1;
+}
+
 /* The first line says what the others are; if it is a row, it is the first of the first task. */
 static int begin(struct run *run, struct error *err)
 {
@@ -220,14 +249,12 @@ static int begin(struct run *run, struct error *err)
     size_t len;
     int rc;
 
-    if (!o->frame.ndjson && stream_begin(&run->writer, run->out, o->head) < 0) {
+    if (writes_stream(o) && stream_begin(&run->writer, run->out, o->head) < 0) {
         *err = run->out->error;
         return -1;
     }
-    if (!lines_ready(run->lines) && output_flush(run->out) < 0) { /* the head goes out before the first wait */
-        *err = run->out->error;
+    if (flush_before_wait(run, err) < 0) /* the head goes out before the first wait */
         return -1;
-    }
     rc = lines_next(run->lines, &line, &len, err);
     if (rc < 0)
         return -1;
@@ -248,7 +275,7 @@ static int finish(struct run *run, struct error *err)
     if (o->expect_rows >= 0 && run->summary->rows < (uint64_t)o->expect_rows)
         return error_set(err, STATUS_FAILURE, "%s: %llu rows where --expect-rows says %ld; the input is not complete",
                          run->lines->in.name, (unsigned long long)run->summary->rows, o->expect_rows);
-    if (!o->frame.ndjson && stream_end(&run->writer) < 0) {
+    if (writes_stream(o) && stream_end(&run->writer) < 0) {
         *err = run->out->error;
         return -1;
     }
@@ -269,10 +296,8 @@ static int loop(struct run *run, struct progress *progress, struct error *err)
             return -1;
         }
         progress_update(progress, run->summary->rows, NULL);
-        if (!run->at_end && !lines_ready(run->lines) && output_flush(run->out) < 0) {
-            *err = run->out->error;
+        if (!run->at_end && flush_before_wait(run, err) < 0)
             return -1;
-        }
     }
     return 0;
 }
@@ -304,8 +329,10 @@ int tokenize_run(const struct tokenize_options *options, struct lines *lines, st
     run.n_tasks = (size_t)options->threads * TASKS_PER_THREAD;
     run.tasks = xcalloc(run.n_tasks, sizeof *run.tasks);
     run.workers = xcalloc((size_t)options->threads, sizeof *run.workers);
-    for (int i = 0; i < options->threads; i++)
+    for (int i = 0; i < options->threads; i++) {
         run.workers[i].scratch = encoder_scratch_new();
+        run.workers[i].counter = options->counters ? &options->counters[i] : NULL;
+    }
     rc = begin(&run, err);
     if (rc == 0)
         rc = loop(&run, progress, err);

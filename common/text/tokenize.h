@@ -1,4 +1,5 @@
-/* tokenize.h - wp-tokenize's loop: lines in, frames or NDJSON out, on all cores, in order, with bounded memory.
+/* tokenize.h - wp-tokenize's loop: lines in, frames or NDJSON out, on all cores, in order, with bounded memory. Or, for
+ * learning a vocabulary, lines in and the counts of their words out.
  *
  * Lines are read into tasks, one a frame: at most frame_rows rows or about 1 MiB of text. Two tasks a thread are read,
  * worked on in parallel, and written in order; so neither rows nor bytes depend on the number of threads. When the
@@ -15,6 +16,7 @@
 #include "base/progress.h"
 #include "text/frame_builder.h"
 #include "text/sentences.h"
+#include "text/word_counter.h"
 #include "wire/lines.h"
 #include "wire/stream.h"
 
@@ -27,6 +29,7 @@ struct tokenize_options {
     long expect_rows; /* -1: any number */
     long frame_rows;
     int threads;
+    struct word_counter *counters; /* [threads] count words instead, nothing is written; NULL: tokenise */
     /* Told about each row that is skipped with keep_going; the text names its place. */
     void (*skipped)(const struct error *err);
 };
@@ -36,7 +39,8 @@ struct tokenize_summary {
 };
 
 /* Reads lines to their end and writes all rows, and for a stream the head and the end frame. -1: the text names file
- * and line; what came before has been written, the end frame has not. */
+ * and line; what came before has been written, the end frame has not. With counters, out may be NULL, and their sum
+ * does not depend on the number of threads. */
 int tokenize_run(const struct tokenize_options *options, struct lines *lines, struct output *out,
                  struct progress *progress, struct tokenize_summary *summary, struct error *err);
 

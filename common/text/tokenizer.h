@@ -43,6 +43,8 @@ struct encoder_scratch {
 /* encode_raw.c: the ids and spans of text[begin..end), a part without added tokens of the raw kind. */
 void encode_raw(const struct tokenizer *t, struct encoder_scratch *s, const char *text, uint32_t begin, uint32_t end,
                 size_t len, struct encoding *out);
+/* wordpiece.c: what each byte of raw text means, a function of nothing. */
+void byte_kinds_fill(uint8_t kinds[256]);
 /* wordpiece.c: room for n more tokens. */
 void encoding_reserve(struct encoding *e, size_t n);
 

@@ -60,20 +60,25 @@ static void build_trie(struct tokenizer *t, const struct vocabulary *v)
     free(suffix);
 }
 
-static void build_tables(struct tokenizer *t)
+void byte_kinds_fill(uint8_t kinds[256])
 {
     for (unsigned c = 0; c < 256; c++) {
         enum unicode_class class = unicode_class(c);
-        t->kinds[c] = BYTE_OTHER;
+        kinds[c] = BYTE_OTHER;
         if (c >= 0x80)
             continue;
         if (class == UNICODE_PUNCT)
-            t->kinds[c] = BYTE_PUNCT;
+            kinds[c] = BYTE_PUNCT;
         else if (class == UNICODE_WORD)
-            t->kinds[c] = BYTE_WORD;
+            kinds[c] = BYTE_WORD;
         else if (class == UNICODE_SPACE && !unicode_is_removed(c))
-            t->kinds[c] = BYTE_SPACE;
+            kinds[c] = BYTE_SPACE;
     }
+}
+
+static void build_tables(struct tokenizer *t)
+{
+    byte_kinds_fill(t->kinds);
     for (unsigned c = 0; c < 128; c++) {
         uint8_t byte = (uint8_t)c;
         int32_t id;
@@ -152,7 +157,7 @@ struct encoder_scratch *encoder_scratch_new(void)
 static void scratch_clear(struct encoder_scratch *s)
 {
     normalized_free(&s->normalized);
-    free(s->cache.slots);
+    free(s->cache.sets);
     free(s->pieces);
     buf_free(&s->lowered);
     *s = (struct encoder_scratch){0};
@@ -173,7 +178,7 @@ static void scratch_prepare(const struct tokenizer *t, struct encoder_scratch *s
         return;
     scratch_clear(s);
     s->fingerprint = t->fingerprint;
-    s->cache.slots = xcalloc(WORD_CACHE_SLOTS, sizeof *s->cache.slots);
+    s->cache.sets = xaligned(WORD_CACHE_SETS * sizeof *s->cache.sets);
 }
 
 void encoding_reserve(struct encoding *e, size_t n)

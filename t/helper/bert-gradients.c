@@ -1,15 +1,14 @@
-/* bert-gradients.c - bert-gradients MODEL STREAM OUT: the mean label loss over all rows of a token stream, dropout off,
- * and its gradient by every parameter, as one safetensors file with Hugging Face's names (the loss as tensor `loss`,
- * the logits as `logits`). For the comparison with other implementations; not installed.
+/* bert-gradients.c - bert-gradients MODEL STREAM OUT [SPEC]: the loss of an objective (by default label) over all rows
+ * of a token stream, dropout off, and its gradient by every parameter, as one safetensors file with Hugging Face's
+ * names (the loss as tensor `loss`, the logits, where there is a classifier, as `logits`). What is random is as in the
+ * first step of bert-train with default options. For the comparison with other implementations; not installed.
  */
 #include <stdlib.h>
 
 #include "base/diag.h"
 #include "base/memory.h"
-#include "bert/model.h"
-#include "bert/objectives/objective.h"
-#include "bert/optimiser.h"
-#include "wire/stream.h"
+#include "bert/spool.h"
+#include "bert/student.h"
 
 static void write_gradients(const char *path, const struct model *m, const float *gradients, float loss,
                             const float *logits, size_t rows)
@@ -21,41 +20,27 @@ static void write_gradients(const char *path, const struct model *m, const float
         const struct parameter *p = &m->parameters.list[i];
         tensors[i] = (struct st_tensor){.name = p->name,
                                         .dtype = ST_F32,
-                                        .rank = p->cols > 1 ? 2 : 1,
+                                        .rank = p->decay ? 2 : 1, /* a vector has no decay */
                                         .shape = {p->rows, p->cols},
                                         .data = gradients + p->offset};
     }
     tensors[m->parameters.n] =
         (struct st_tensor){.name = "loss", .dtype = ST_F32, .rank = 1, .shape = {1}, .data = &loss};
+    size_t n = m->parameters.n + 1 + (m->classes > 0);
     tensors[m->parameters.n + 1] =
         (struct st_tensor){.name = "logits", .dtype = ST_F32, .rank = 2, .shape = {rows, m->classes}, .data = logits};
     if (output_open(&out, path, true, &err) < 0)
         die_error(&err);
-    if (st_write(&out, tensors, m->parameters.n + 2, NULL, 0) < 0 || output_close(&out) < 0)
+    if (st_write(&out, tensors, n, NULL, 0) < 0 || output_close(&out) < 0)
         die_error(&out.error);
     free(tensors);
-}
-
-static void read_rows(struct rows *all, const char *path)
-{
-    struct stream_reader reader;
-    struct rows part = {0};
-    struct error err = {0};
-    int more;
-    if (stream_open(&reader, path, &err) < 0)
-        die_error(&err);
-    while ((more = stream_next(&reader, &part, &err)) > 0)
-        if (rows_append(all, &part, &err) < 0)
-            die_error(&err);
-    if (more < 0)
-        die_error(&err);
-    rows_free(&part);
-    stream_close(&reader);
 }
 
 int main(int argc, char **argv)
 {
     struct nn nn;
+    struct vocabulary v = {0};
+    struct student_tokens tokens;
     struct model m;
     struct rows rows = {0};
     struct objectives objectives;
@@ -63,28 +48,25 @@ int main(int argc, char **argv)
     struct batch b = {0};
     struct error err = {0};
     bool fresh;
-    size_t count;
     diag_init("bert-gradients");
-    if (argc != 4)
-        die(STATUS_USAGE, "usage: bert-gradients MODEL STREAM OUT");
-    if (nn_cpu(&nn, 0, &err) < 0 || model_open(&m, argv[1], &err) < 0 || model_load(&m, 0, 0, &fresh, &err) < 0)
+    if (argc != 4 && argc != 5)
+        die(STATUS_USAGE, "usage: bert-gradients MODEL STREAM OUT [SPEC]");
+    if (nn_cpu(&nn, &(struct nn_options){.threads = 0}, &err) < 0 || vocabulary_load(&v, argv[1], &err) < 0 || model_open(&m, argv[1], &err) < 0 ||
+        spool_read(&rows, NULL, argv[2], v.sha256, &err) < 0 ||
+        objectives_parse(&objectives, argc == 5 ? argv[4] : "label", &err) < 0)
         die_error(&err);
-    read_rows(&rows, argv[2]);
-    if (model_check_rows(&m, &rows, &err) < 0 || objectives_parse(&objectives, "label", &err) < 0 ||
-        objectives_prepare(&objectives, &rows, m.classes, &err) < 0)
+    student_tokens_init(&tokens, &v);
+    const struct train_options o = {.seed = 42, .mlm_probability = 0.15};
+    if (student_make(&m, &objectives, NULL, &v, &tokens, &rows, argv[2], m.classes, &o, &fresh, &err) < 0)
         die_error(&err);
     uint64_t *which = xmalloc_array(rows.n, sizeof *which);
     for (size_t i = 0; i < rows.n; i++)
         which[i] = i;
     float *gradients = xaligned(m.parameters.slab_size * sizeof *gradients);
-    float *d_logits = xmalloc_array(rows.n * m.classes, sizeof *d_logits);
     activations_init(&a, &m.config, true);
-    batch_fill(&b, &rows, which, rows.n, 0);
-    objectives_count(&objectives, &rows, which, rows.n, &count);
-    model_forward(&m, &nn, &a, &b, NULL);
-    struct objective_batch ob = {&rows, which, rows.n, m.classes, a.logits, d_logits};
-    double loss = objectives_add(&objectives, &ob, &count);
-    model_backward(&m, &nn, &a, &b, NULL, d_logits, gradients);
+    a.all_tokens = objectives.reads & OBJECTIVE_TOKENS;
+    const struct objective_rows step = {&rows, which, rows.n, 0};
+    double loss = objectives_step(&objectives, &m, &nn, &a, &b, NULL, &step, rows.n, gradients);
     write_gradients(argv[3], &m, gradients, (float)loss, a.logits, rows.n);
     return 0;
 }

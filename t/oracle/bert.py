@@ -84,7 +84,7 @@ def check(good, name, note=""):
 
 def tool(name, *arguments, **options):
     """Runs one of ours; a failure is a failed check and gives None."""
-    path = BUILD / ("t/helper" if name == "bert-gradients" else "bin") / name
+    path = BUILD / ("t/helper" if name in ("bert-gradients", "mlm-masks") else "bin") / name
     if not path.exists():
         check(False, f"{name} is built", path)
         return None

@@ -18,7 +18,8 @@
 
 static int load(struct model *m, const char *folder, size_t classes, uint64_t seed, bool *fresh, struct error *err)
 {
-    return model_open(m, folder, err) < 0 ? -1 : model_load(m, classes, seed, fresh, err);
+    const struct model_heads heads = {.classes = classes};
+    return model_open(m, folder, err) < 0 ? -1 : model_load(m, classes ? &heads : NULL, seed, fresh, err);
 }
 
 static struct nn nn;
@@ -234,7 +235,6 @@ struct pass {
     struct objectives objectives;
     struct activations a;
     struct batch b;
-    float d_logits[GOLDEN_ROWS * 4];
 };
 
 static void pass_init(struct pass *p, const struct model *m, const struct rows *rows,
@@ -242,19 +242,17 @@ static void pass_init(struct pass *p, const struct model *m, const struct rows *
 {
     struct error err = {0};
     *p = (struct pass){.m = m, .rows = rows, .dropout = dropout};
-    if (objectives_parse(&p->objectives, "label", &err) < 0 ||
-        objectives_prepare(&p->objectives, rows, m->classes, &err) < 0)
+    const struct objective_setting setting = {.rows = rows, .classes = m->classes, .config = &m->config};
+    if (objectives_parse(&p->objectives, "label", &err) < 0 || objectives_prepare(&p->objectives, &setting, &err) < 0)
         bail_out("objectives", err.text);
     activations_init(&p->a, &m->config, true);
-    batch_fill(&p->b, rows, in_order, rows->n, 0);
 }
 
-static double pass_loss(struct pass *p)
+/* gradients NULL: the loss alone. */
+static double pass_loss(struct pass *p, float *gradients)
 {
-    size_t n = p->rows->n, count = n;
-    model_forward(p->m, &nn, &p->a, &p->b, p->dropout);
-    struct objective_batch ob = {p->rows, in_order, n, p->m->classes, p->a.logits, p->d_logits};
-    return objectives_add(&p->objectives, &ob, &count);
+    const struct objective_rows step = {p->rows, in_order, p->rows->n, 0};
+    return objectives_step(&p->objectives, p->m, &nn, &p->a, &p->b, p->dropout, &step, p->rows->n, gradients);
 }
 
 static void pass_free(struct pass *p)
@@ -302,8 +300,7 @@ static void check_directions(struct model *m, const struct rows *rows, const str
     float *gradients = xaligned(m->parameters.slab_size * sizeof *gradients);
     double worst = 0;
     pass_init(&p, m, rows, dropout);
-    pass_loss(&p);
-    model_backward(m, &nn, &p.a, &p.b, dropout, p.d_logits, gradients);
+    pass_loss(&p, gradients);
     for (size_t i = 0; i < m->parameters.n; i++) {
         const struct parameter *q = &m->parameters.list[i];
         const float *g = gradients + q->offset;
@@ -313,10 +310,10 @@ static void check_directions(struct model *m, const struct rows *rows, const str
             memcpy(saved, value, q->size * sizeof *saved);
             for (size_t j = 0; j < q->size; j++)
                 value[j] = (float)(saved[j] + h * g[j] / norm);
-            double above = pass_loss(&p);
+            double above = pass_loss(&p, NULL);
             for (size_t j = 0; j < q->size; j++)
                 value[j] = (float)(saved[j] - h * g[j] / norm);
-            double slope = (above - pass_loss(&p)) / (2 * h);
+            double slope = (above - pass_loss(&p, NULL)) / (2 * h);
             memcpy(value, saved, q->size * sizeof *saved);
             double distance = fabs(slope / norm - 1);
             worst = distance <= worst ? worst : isnan(distance) ? INFINITY : distance;
@@ -337,15 +334,14 @@ static void check_training(struct model *m, const struct golden *g, const char *
     double loss = NAN;
     float *gradients = xaligned(m->parameters.slab_size * sizeof *gradients);
     pass_init(&p, m, &g->rows, NULL);
-    double got = pass_loss(&p);
+    double got = pass_loss(&p, gradients);
     if (g->sums_text) {
         json_get_double(json_member(&g->sums, json_root(&g->sums), "loss"), &loss);
         near(got, loss, 1e-6, "%s: loss", name);
     }
-    model_backward(m, &nn, &p.a, &p.b, NULL, p.d_logits, gradients);
     check_norms(m, gradients, g, name);
     double once = norm_of(gradients, m->parameters.slab_size);
-    model_backward(m, &nn, &p.a, &p.b, NULL, p.d_logits, gradients);
+    pass_loss(&p, gradients);
     near(norm_of(gradients, m->parameters.slab_size) / once, 2, 1e-5, "%s: gradients are added", name);
     pass_free(&p);
     free(gradients);
@@ -512,7 +508,7 @@ static void test_random(void)
     struct model m;
     struct bert_config config;
     ok(bert_config_preset(&config, "tiny", 300), "the preset");
-    model_random(&m, &config, 3, 9);
+    model_random(&m, &config, &(struct model_heads){.classes = 3}, 9);
     is_long((long long)m.classes, 3, "classes");
     const struct parameter *words = parameters_find(&m.parameters, "bert.embeddings.word_embeddings.weight");
     near(deviation(words->value + words->cols, words->size - words->cols), 0.02, 2e-4, "weights: normal(0, 0.02)");
@@ -591,7 +587,7 @@ int main(void)
                    {"f16", true},        {"bf16", true},      {"sharded", true},      {"gelu_new", true},
                    {"relu", true},       {"no-pooler", false}};
     struct error err = {0};
-    if (nn_cpu(&nn, 1, &err) < 0)
+    if (nn_cpu(&nn, &(struct nn_options){.threads = 1}, &err) < 0)
         bail_out("nn_cpu", err.text);
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
         check_folder(folders[i].name, folders[i].has_classifier);

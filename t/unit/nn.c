@@ -347,13 +347,14 @@ static void test_dropout(const struct cpu_kernels *k)
 {
     enum { N = 640 };
     float mask[N];
-    size_t kept = 0, blocks = N / 4, wrong = 0;
+    size_t kept = 0, wrong = 0;
     k->dropout_mask(mask, N, 0.1f, 0x1234567890abcdefu, 77, 3, 9, 2);
-    for (size_t b = 0; b < blocks; b++) {
+    for (size_t b = 0; b < N / 8; b++) {
         uint32_t counter[4] = {(uint32_t)b, 3u | 9u << 20, 77, 2u << 16}, key[2] = {0x90abcdefu, 0x12345678u}, out[4];
+        const float *block = mask + b / 16 * DROPOUT_BLOCK + b % 16;
         philox4x32(counter, key, out);
-        for (size_t w = 0; w < 4; w++)
-            wrong += (mask[w * blocks + b] == 0.0f) != (out[w] < (uint32_t)(0.1f * 4294967296.0));
+        for (size_t w = 0; w < 8; w++)
+            wrong += (block[w * 16] == 0.0f) != ((out[w / 2] >> 16 * (w % 2) & 0xFFFFu) < 6554u);
     }
     is_long((long long)wrong, 0, "%s: dropout masks are Philox's numbers", k->name);
     for (uint64_t row = 0; row < 100; row++) {

@@ -73,14 +73,14 @@ static void test_parse(void)
     parses("soft", 1, 1, 0);
     parses("label=0.7,soft=0.3", 2, 0.7, 0.3);
     parses("soft=1e-3,label", 2, 1e-3, 1);
-    refuses("", "--objective: there is no term ''; the terms are: label, soft");
-    refuses("labels", "--objective: there is no term 'labels'; the terms are: label, soft");
-    refuses("lab", "--objective: there is no term 'lab'; the terms are: label, soft");
-    refuses(" label", "--objective: there is no term ' label'; the terms are: label, soft");
-    refuses("label,", "--objective: there is no term ''; the terms are: label, soft");
-    refuses(",label", "--objective: there is no term ''; the terms are: label, soft");
-    refuses("label,mlm=2", "--objective: there is no term 'mlm'; the terms are: label, soft");
-    refuses("=1", "--objective: there is no term ''; the terms are: label, soft");
+    refuses("", "--objective: there is no term ''; the terms are: label, soft, mlm");
+    refuses("labels", "--objective: there is no term 'labels'; the terms are: label, soft, mlm");
+    refuses("lab", "--objective: there is no term 'lab'; the terms are: label, soft, mlm");
+    refuses(" label", "--objective: there is no term ' label'; the terms are: label, soft, mlm");
+    refuses("label,", "--objective: there is no term ''; the terms are: label, soft, mlm");
+    refuses(",label", "--objective: there is no term ''; the terms are: label, soft, mlm");
+    refuses("label,mln=2", "--objective: there is no term 'mln'; the terms are: label, soft, mlm");
+    refuses("=1", "--objective: there is no term ''; the terms are: label, soft, mlm");
     refuses("label=", "--objective: the weight of 'label' must be a number above 0, not ''");
     refuses("label=x", "--objective: the weight of 'label' must be a number above 0, not 'x'");
     refuses("label=1x,soft", "--objective: the weight of 'label' must be a number above 0, not '1x'");
@@ -115,6 +115,21 @@ static void test_cross_entropy(void)
 
 enum { ROWS = 7, MAX_CLASSES = 3 };
 
+static int prepare(struct objectives *o, const char *spec, const struct rows *rows, size_t classes, struct error *err)
+{
+    const struct objective_setting setting = {.rows = rows, .classes = classes};
+    return objectives_parse(o, spec, err) < 0 ? -1 : objectives_prepare(o, &setting, err);
+}
+
+/* The loss of rows whose logits are given; d is overwritten. */
+static double loss_of(struct objectives *o, const struct objective_rows *part, size_t classes, const float *logits,
+                      float *d)
+{
+    struct objective_pass p = {.part = *part, .classes = classes, .logits = logits, .d_logits = d};
+    memset(d, 0, part->n * classes * sizeof *d);
+    return objectives_add(o, &p);
+}
+
 static void test_gradient(const char *spec, size_t classes)
 {
     static const uint64_t which[] = {0, 1, 2, 3, 4, 5, 6};
@@ -122,29 +137,27 @@ static void test_gradient(const char *spec, size_t classes)
     struct objectives o;
     struct error err = {0};
     float logits[ROWS * MAX_CLASSES], d[ROWS * MAX_CLASSES], unused[ROWS * MAX_CLASSES];
-    size_t counts[2];
+    const struct objective_rows step = {&rows, which, ROWS, 0};
     double worst = 0, largest = 0, without = 0;
     for (int i = 0; i < ROWS; i++) /* rows 2 and 5 have no label, rows 3 and 5 no teacher */
         add_row(&rows, i == 2 || i == 5 ? -1 : i % (int)classes, i == 3 || i == 5 ? -1 : (i + 1) % (int)classes, 0.9);
     for (size_t i = 0; i < ROWS * classes; i++)
         logits[i] = (float)(2 * sin(1.7 * (double)i));
-    if (objectives_parse(&o, spec, &err) < 0 || objectives_prepare(&o, &rows, classes, &err) < 0) {
+    if (prepare(&o, spec, &rows, classes, &err) < 0) {
         ok(false, "%s: %s", spec, err.text);
         return;
     }
-    objectives_count(&o, &rows, which, ROWS, counts);
+    objectives_count(&o, &step);
     for (size_t i = 0; i < o.n; i++)
-        is_long((long long)counts[i], 5, "%s: rows of term %zu", spec, i);
-    struct objective_batch b = {&rows, which, ROWS, classes, logits, d};
-    double loss = objectives_add(&o, &b, counts);
+        near(o.terms[i].count, 5, 0, "%s: rows of term %zu", spec, i);
+    double loss = loss_of(&o, &step, classes, logits, d);
     ok(isfinite(loss) && loss > 0, "%s, %zu classes: a loss", spec, classes);
-    b.d_logits = unused;
     for (size_t i = 0; i < ROWS * classes; i++) {
         float saved = logits[i];
         logits[i] = saved + 1e-3f;
-        double up = logits[i], above = objectives_add(&o, &b, counts);
+        double up = logits[i], above = loss_of(&o, &step, classes, logits, unused);
         logits[i] = saved - 1e-3f;
-        double slope = (above - objectives_add(&o, &b, counts)) / (up - logits[i]);
+        double slope = (above - loss_of(&o, &step, classes, logits, unused)) / (up - logits[i]);
         logits[i] = saved;
         worst = fmax(worst, fabs(slope - d[i]));
         largest = fmax(largest, fabs(d[i]));
@@ -154,6 +167,8 @@ static void test_gradient(const char *spec, size_t classes)
     ok(largest > 0.05, "%s, %zu classes: a gradient", spec, classes);
     near(worst, 0, 2e-7, "%s, %zu classes: it agrees with finite differences", spec, classes);
     near(without, 0, 0, "%s, %zu classes: 0 for a row that no term uses", spec, classes);
+    struct objective_pass p = {.part = step, .classes = classes, .logits = logits};
+    near(objectives_add(&o, &p), loss, 0, "%s, %zu classes: the loss alone", spec, classes);
     objectives_free(&o);
     rows_free(&rows);
 }
@@ -167,17 +182,15 @@ static void test_counts(void)
     struct objectives o;
     struct error err = {0};
     float logits[ROWS * 2], whole[ROWS * 2], parts[ROWS * 2], d[2];
-    size_t counts[2], zero[2];
+    const struct objective_rows step = {&rows, which, ROWS, 0}, lone = {&rows, none, 1, 0};
     for (int i = 0; i < ROWS; i++)
         add_row(&rows, i == 2 || i == 5 ? -1 : i % 2, i >= 4 ? -1 : 1, -1);
     for (size_t i = 0; i < ROWS * 2; i++)
         logits[i] = (float)cos(0.9 * (double)i);
-    ok(objectives_parse(&o, "label=0.7,soft=0.3", &err) == 0 && objectives_prepare(&o, &rows, 2, &err) == 0,
-       "two terms");
-    objectives_count(&o, &rows, which, ROWS, counts);
-    ok(counts[0] == 5 && counts[1] == 4, "each with its own number of rows");
-    struct objective_batch all = {&rows, which, ROWS, 2, logits, whole};
-    double loss = objectives_add(&o, &all, counts), expected = 0, sum = 0;
+    ok(prepare(&o, "label=0.7,soft=0.3", &rows, 2, &err) == 0, "two terms");
+    objectives_count(&o, &step);
+    ok(o.terms[0].count == 5 && o.terms[1].count == 4, "each with its own number of rows");
+    double loss = loss_of(&o, &step, 2, logits, whole), expected = 0, sum = 0;
     for (size_t i = 0; i < ROWS; i++) {
         static const double soft[] = {0.25, 0.75};
         int32_t gold = column_i32(rows_find(&rows, "label"))[which[i]];
@@ -188,16 +201,13 @@ static void test_counts(void)
     }
     near(loss, expected, 1e-12, "the step's loss is the formula's");
     for (size_t begin = 0; begin < ROWS; begin += 3) { /* 3 + 3 + 1 rows */
-        size_t n = ROWS - begin < 3 ? ROWS - begin : 3;
-        struct objective_batch part = {&rows, which + begin, n, 2, logits + begin * 2, parts + begin * 2};
-        sum += objectives_add(&o, &part, counts);
+        const struct objective_rows part = {&rows, which + begin, ROWS - begin < 3 ? ROWS - begin : 3, begin};
+        sum += loss_of(&o, &part, 2, logits + begin * 2, parts + begin * 2);
     }
     near(sum, loss, 1e-12, "the loss in three batches is the same");
     ok(memcmp(parts, whole, sizeof whole) == 0, "and so is the gradient");
-    objectives_count(&o, &rows, none, 1, zero);
-    d[0] = d[1] = NAN;
-    struct objective_batch lone = {&rows, none, 1, 2, logits, d};
-    near(objectives_add(&o, &lone, zero), 0, 0, "a step without a row that a term uses: no loss");
+    objectives_count(&o, &lone);
+    near(loss_of(&o, &lone, 2, logits, d), 0, 0, "a step without a row that a term uses: no loss");
     ok(d[0] == 0 && d[1] == 0, "and no gradient");
     objectives_free(&o);
     rows_free(&rows);
@@ -209,8 +219,7 @@ static void prepare_refuses(const char *spec, struct rows *rows, size_t classes,
 {
     struct objectives o;
     struct error err = {0};
-    objectives_parse(&o, spec, &err);
-    int result = objectives_prepare(&o, rows, classes, &err);
+    int result = prepare(&o, spec, rows, classes, &err);
     is_string(result < 0 ? err.text : "(accepted)", message, "%s", message);
     is_long(err.status, STATUS_FAILURE, "exit 1");
     objectives_free(&o);

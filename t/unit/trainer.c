@@ -82,6 +82,7 @@ static const struct train_options plain = {.epochs = 2,
                                            .shuffle = true,
                                            .seed = 42,
                                            .keep = 1,
+                                           .layer_wise_lr_decay = 1,
                                            .objective = "label=0.7,soft=0.3"};
 
 /* What a run leaves. */
@@ -94,7 +95,7 @@ struct trained {
 };
 
 static void train(struct trained *t, const struct rows *rows, const struct rows *validation, double dropout,
-                  const struct train_options *o, struct output *metrics, save_function *save, void *context)
+                  const struct train_options *o, struct output *metrics, const struct train_checkpoints *checkpoints)
 {
     struct bert_config config;
     struct model m;
@@ -102,14 +103,15 @@ static void train(struct trained *t, const struct rows *rows, const struct rows 
     struct train_data data = {rows, validation};
     char *argv[] = {(char *)(uintptr_t) "bert-train", (char *)(uintptr_t) "-o",
                     (char *)(uintptr_t) "a \"quoted\" name"};
-    struct train_reports reports = {metrics, 3, argv};
+    struct train_reports reports = {.metrics = metrics, .argc = 3, .argv = argv};
     *t = (struct trained){0};
     tiny_config(&config, dropout);
-    model_random(&m, &config, 2, 1);
+    model_random(&m, &config, &(struct model_heads){.classes = 2}, 1);
+    const struct objective_setting setting = {.rows = rows, .classes = 2, .config = &config};
     if (objectives_parse(&objectives, o->objective, &t->err) < 0 ||
-        objectives_prepare(&objectives, rows, 2, &t->err) < 0)
+        objectives_prepare(&objectives, &setting, &t->err) < 0)
         bail_out("objectives", t->err.text);
-    t->status = trainer_run(&m, &nn, &objectives, &data, o, &reports, save, context, &t->result, &t->err);
+    t->status = trainer_run(&m, &nn, &objectives, &data, o, &reports, checkpoints, &t->result, &t->err);
     t->size = m.parameters.slab_size;
     t->slab = xmalloc_array(t->size, sizeof *t->slab);
     memcpy(t->slab, m.parameters.slab, t->size * sizeof *t->slab);
@@ -150,21 +152,21 @@ static void test_accumulation(void)
     parts.gradient_accumulation_steps = 4;
     uneven.batch_size = 1;
     uneven.gradient_accumulation_steps = 32;
-    train(&a, &rows, NULL, 0.1, &whole, NULL, NULL, NULL);
+    train(&a, &rows, NULL, 0.1, &whole, NULL, NULL);
     is_long((long long)a.result.steps, 6, "75 rows in steps of 32, twice: six steps");
-    train(&b, &rows, NULL, 0.1, &parts, NULL, NULL, NULL);
+    train(&b, &rows, NULL, 0.1, &parts, NULL, NULL);
     is_long((long long)b.result.steps, 6, "4 batches of 8: as many");
     near(apart(&a, &b), 0, 1e-5, "4 batches of 8 are a batch of 32, with dropout");
     near(b.result.train_loss, a.result.train_loss, 1e-6, "and so is their loss");
     free(b.slab);
-    train(&b, &rows, NULL, 0.1, &uneven, NULL, NULL, NULL);
+    train(&b, &rows, NULL, 0.1, &uneven, NULL, NULL);
     near(apart(&a, &b), 0, 1e-5, "32 batches of 1, too");
     free(b.slab);
-    train(&b, &rows, NULL, 0, &whole, NULL, NULL, NULL);
+    train(&b, &rows, NULL, 0, &whole, NULL, NULL);
     ok(apart(&a, &b) > 1e-4, "dropout was at work");
     free(b.slab);
     larger.batch_size = 8;
-    train(&b, &rows, NULL, 0.1, &larger, NULL, NULL, NULL);
+    train(&b, &rows, NULL, 0.1, &larger, NULL, NULL);
     is_long((long long)b.result.steps, 20, "batches of 8 without accumulation are steps of their own");
     ok(apart(&a, &b) > 1e-4, "and another run");
     free(a.slab);
@@ -182,10 +184,10 @@ static void test_overfit(void)
     o.epochs = 60;
     o.learning_rate = 5e-3;
     o.objective = "label";
-    train(&t, &rows, &rows, 0, &o, NULL, NULL, NULL);
+    train(&t, &rows, &rows, 0, &o, NULL, NULL);
     ok(t.status == 0 && t.result.train_loss < 0.05, "eight rows are learnt by heart: loss %.3g", t.result.train_loss);
-    ok(t.result.evaluated && t.result.validation_accuracy == 1, "all of them");
-    near(t.result.validation_loss, t.result.train_loss, 0.01, "the evaluation sees that");
+    ok(t.result.evaluated && t.result.scores.accuracy == 1, "all of them");
+    near(t.result.scores.loss, t.result.train_loss, 0.01, "the evaluation sees that");
     ok(evaluation_check(&rows, 2, &err) == 0, "these rows can be evaluated");
     ok(evaluation_check(&rows, 1, &err) < 0, "with one class they cannot");
     is_string(err.text, "row 2: label 1, but there are 1 classes (0 to 0); name all of them in wp-tokenize --labels",
@@ -203,17 +205,17 @@ static void test_threads(void)
 {
     struct rows rows = {0};
     struct trained one, other;
-    int before = nn.threads;
+    struct nn before = nn;
     make_rows(&rows, 40, true);
-    nn.threads = 1;
-    train(&one, &rows, NULL, 0.1, &plain, NULL, NULL, NULL);
+    train(&one, &rows, NULL, 0.1, &plain, NULL, NULL);
     for (int threads = 2; threads <= 3; threads++) {
-        nn.threads = threads;
-        train(&other, &rows, NULL, 0.1, &plain, NULL, NULL, NULL);
+        nn_cpu(&nn, &(struct nn_options){.threads = threads}, NULL);
+        train(&other, &rows, NULL, 0.1, &plain, NULL, NULL);
         ok(same_bits(&one, &other), "%d threads: the same bits", threads);
+        nn_free(&nn);
+        nn = before;
         free(other.slab);
     }
-    nn.threads = before;
     free(one.slab);
     rows_free(&rows);
 }
@@ -262,14 +264,14 @@ static void test_frames(void)
     struct error err = {0};
     char *path = path_join(trash, "rows.stream");
     make_rows(&rows, 40, true);
-    train(&expected, &rows, NULL, 0.1, &plain, NULL, NULL, NULL);
+    train(&expected, &rows, NULL, 0.1, &plain, NULL, NULL);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         struct rows spooled = {0};
         struct stream_head head;
         write_stream(path, &rows, sizes[i]);
         if (!ok(spool_read(&spooled, &head, path, NULL, &err) == 0 && spooled.n == 40, "frames of %zu rows", sizes[i]))
             note("%s", err.text);
-        train(&t, &spooled, NULL, 0.1, &plain, NULL, NULL, NULL);
+        train(&t, &spooled, NULL, 0.1, &plain, NULL, NULL);
         ok(same_bits(&expected, &t), "the same bits");
         free(t.slab);
         stream_head_free(&head);
@@ -286,27 +288,27 @@ static void test_seed(void)
     struct train_options o = plain;
     struct trained a, b;
     make_rows(&rows, 40, false);
-    train(&a, &rows, NULL, 0.1, &plain, NULL, NULL, NULL);
-    train(&b, &rows, NULL, 0.1, &plain, NULL, NULL, NULL);
+    train(&a, &rows, NULL, 0.1, &plain, NULL, NULL);
+    train(&b, &rows, NULL, 0.1, &plain, NULL, NULL);
     ok(same_bits(&a, &b), "a run is a function of its inputs");
     free(b.slab);
     o.shuffle = false;
-    train(&b, &rows, NULL, 0.1, &o, NULL, NULL, NULL);
+    train(&b, &rows, NULL, 0.1, &o, NULL, NULL);
     ok(!same_bits(&a, &b), "without shuffling it is another");
     free(b.slab);
     o = plain;
     o.seed = 43;
-    train(&b, &rows, NULL, 0.1, &o, NULL, NULL, NULL);
+    train(&b, &rows, NULL, 0.1, &o, NULL, NULL);
     ok(!same_bits(&a, &b), "with another seed it is another");
     free(b.slab);
     free(a.slab);
-    train(&a, &rows, NULL, 0, &plain, NULL, NULL, NULL);
-    train(&b, &rows, NULL, 0, &o, NULL, NULL, NULL);
+    train(&a, &rows, NULL, 0, &plain, NULL, NULL);
+    train(&b, &rows, NULL, 0, &o, NULL, NULL);
     ok(!same_bits(&a, &b), "also without dropout: the rows' order is the seed's");
     free(b.slab);
     o = plain;
     o.dropout = 0;
-    train(&b, &rows, NULL, 0.1, &o, NULL, NULL, NULL);
+    train(&b, &rows, NULL, 0.1, &o, NULL, NULL);
     ok(same_bits(&a, &b), "dropout 0 goes before the model's own");
     free(a.slab);
     free(b.slab);
@@ -320,12 +322,12 @@ struct saved {
     size_t n, fail_at;
 };
 
-static int save(void *context, const struct model *m, uint64_t step, struct error *err)
+static int save(void *context, const struct train_state *state, const struct optimiser *optimiser, struct error *err)
 {
     struct saved *s = context;
-    (void)m;
-    s->steps[s->n++ % 16] = step;
-    return s->n == s->fail_at ? error_set(err, STATUS_FAILURE, "no room for step %d", (int)step) : 0;
+    (void)optimiser;
+    s->steps[s->n++ % 16] = state->step;
+    return s->n == s->fail_at ? error_set(err, STATUS_FAILURE, "no room for step %d", (int)state->step) : 0;
 }
 
 static void saves_at(const struct saved *s, const char *expected, const char *name)
@@ -343,7 +345,8 @@ static void run_and_save(const struct rows *rows, const struct train_options *o,
 {
     struct trained t;
     struct saved s = {0};
-    train(&t, rows, NULL, 0, o, NULL, save, &s);
+    struct train_checkpoints checkpoints = {.context = &s, .save = save};
+    train(&t, rows, NULL, 0, o, NULL, &checkpoints);
     is_long((long long)t.result.steps, steps, "%s: steps", name);
     saves_at(&s, expected, name);
     free(t.slab);
@@ -366,8 +369,10 @@ static void test_steps(void)
     o.max_steps = 2;
     run_and_save(&rows, &o, 2, "2", "two steps: less than an epoch");
     o.max_steps = 0;
-    train(&t, &rows, NULL, 0, &o, NULL, save, &s);
-    ok(t.status < 0 && strcmp(t.err.text, "no room for step 6") == 0, "a checkpoint that fails ends the run");
+    struct train_checkpoints checkpoints = {.context = &s, .save = save};
+    train(&t, &rows, NULL, 0, &o, NULL, &checkpoints);
+    ok(t.status == 0, "a checkpoint that fails does not end the run");
+    saves_at(&s, "3 6", "the others are tried");
     free(t.slab);
     rows_free(&rows);
 }
@@ -381,7 +386,7 @@ static void test_divergence(void)
     o.batch_size = 1;
     o.max_grad_norm = 0;
     o.learning_rate = 1e38;
-    train(&t, &rows, NULL, 0, &o, NULL, NULL, NULL);
+    train(&t, &rows, NULL, 0, &o, NULL, NULL);
     ok(t.status < 0 && t.err.status == STATUS_FAILURE, "a run that diverges fails");
     ok(strncmp(t.err.text, "step ", 5) == 0 && strstr(t.err.text, "; try a smaller --learning-rate") != NULL,
        "with the step and the cure: %s", t.err.text);
@@ -390,7 +395,7 @@ static void test_divergence(void)
     struct train_result result;
     struct train_data data = {&none, NULL};
     struct error err = {0};
-    ok(trainer_run(NULL, &nn, NULL, &data, &o, NULL, NULL, NULL, &result, &err) < 0, "no rows");
+    ok(trainer_run(NULL, &nn, NULL, &data, &o, NULL, NULL, &result, &err) < 0, "no rows");
     is_string(err.text, "there are no rows to train on", "its message");
     rows_free(&rows);
 }
@@ -458,7 +463,7 @@ static void row_losses(const struct rows *rows, bool shuffle, double losses[20])
     o.objective = "label";
     if (output_open_log(&metrics, path, &err) < 0)
         bail_out(path, err.text);
-    train(&t, rows, NULL, 0, &o, &metrics, NULL, NULL);
+    train(&t, rows, NULL, 0, &o, &metrics, NULL);
     output_close(&metrics);
     size_t n = read_records(path, records, 24);
     is_long((long long)n, 22, "20 steps between start and end");
@@ -504,9 +509,10 @@ static void test_order(void)
 
 static void check_start(const struct record *r)
 {
-    members(r,
-            "event version argv device library kernels threads seed objective rows validation_rows classes batch_size "
-            "gradient_accumulation_steps learning_rate weight_decay warmup_steps steps");
+    members(r, "event version argv device library kernels precision threads seed parameters_trained classes rows "
+               "validation_rows objective label_smoothing hidden_dropout attention_dropout classifier_dropout shuffle "
+               "batch_size gradient_accumulation_steps optimizer adam_beta1 adam_beta2 adam_epsilon weight_decay "
+               "max_grad_norm learning_rate lr_scheduler_type layer_wise_lr_decay warmup_steps steps");
     const struct json_node *argv = json_member(&r->doc, json_root(&r->doc), "argv");
     ok(argv->count == 3 &&
            json_is(json_next(&r->doc, json_next(&r->doc, json_first(&r->doc, argv))), "a \"quoted\" name"),
@@ -555,7 +561,7 @@ static void test_records(void)
     o.log_steps = 1;
     if (output_open_log(&metrics, path, &err) < 0)
         bail_out(path, err.text);
-    train(&t, &rows, &validation, 0, &o, &metrics, NULL, NULL);
+    train(&t, &rows, &validation, 0, &o, &metrics, NULL);
     ok(t.status == 0 && output_close(&metrics) == 0, "a run with records");
     size_t n = read_records(path, records, MOST);
     struct buf events = {0};
@@ -599,7 +605,7 @@ static void test_full_device(void)
         skip("records to a full device", "no /dev/full");
         return;
     }
-    train(&t, &rows, NULL, 0, &plain, &metrics, NULL, NULL);
+    train(&t, &rows, NULL, 0, &plain, &metrics, NULL);
     ok(t.status < 0 && t.result.steps == 0, "records that cannot be written end the run before it begins");
     is_string(t.err.text, "/dev/full: cannot write: No space left on device", "with the reason");
     output_close(&metrics);
@@ -610,7 +616,7 @@ static void test_full_device(void)
 int main(void)
 {
     struct error err = {0};
-    if (nn_cpu(&nn, 1, &err) < 0)
+    if (nn_cpu(&nn, &(struct nn_options){.threads = 1}, &err) < 0)
         bail_out("nn_cpu", err.text);
     diag_set_verbosity(-1); /* no epoch lines */
     trash = make_trash();

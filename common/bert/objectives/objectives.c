@@ -1,12 +1,14 @@
-/* objectives.c - the table of terms, the parser of --objective, and the sum. */
+/* objectives.c - the table of terms, the parser of --objective, and what the terms need together; the sum is in step.c.
+ */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "bert/objectives/objective.h"
 
-static const struct objective_kind *const kinds[] = {&objective_label, &objective_soft};
+static const struct objective_kind *const kinds[] = {&objective_label, &objective_soft, &objective_mlm};
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
 static const struct objective_kind *find_kind(const char *name, size_t len)
@@ -17,6 +19,16 @@ static const struct objective_kind *find_kind(const char *name, size_t len)
     return NULL;
 }
 
+static int unknown_term(const char *name, size_t len, struct error *err)
+{
+    char terms[256];
+    size_t used = 0;
+    for (size_t i = 0; i < KINDS && used < sizeof terms; i++)
+        used += (size_t)snprintf(terms + used, sizeof terms - used, "%s%s", i ? ", " : "", kinds[i]->name);
+    return error_set(err, STATUS_USAGE, "--objective: there is no term '%.*s'; the terms are: %s", (int)len, name,
+                     terms);
+}
+
 /* One "name" or "name=weight" of len bytes. */
 static int parse_term(struct objective *term, const char *text, size_t len, struct error *err)
 {
@@ -24,8 +36,7 @@ static int parse_term(struct objective *term, const char *text, size_t len, stru
     size_t name_len = equals ? (size_t)(equals - text) : len;
     term->kind = find_kind(text, name_len);
     if (!term->kind)
-        return error_set(err, STATUS_USAGE, "--objective: there is no term '%.*s'; the terms are: label, soft",
-                         (int)name_len, text);
+        return unknown_term(text, name_len, err);
     term->weight = 1;
     if (equals) {
         char *end;
@@ -39,7 +50,7 @@ static int parse_term(struct objective *term, const char *text, size_t len, stru
 
 int objectives_parse(struct objectives *o, const char *spec, struct error *err)
 {
-    *o = (struct objectives){0};
+    *o = (struct objectives){.evaluates = true};
     for (const char *at = spec;; at++) {
         size_t len = strcspn(at, ",");
         o->terms = xrealloc_array(o->terms, o->n + 1, sizeof *o->terms);
@@ -51,7 +62,10 @@ int objectives_parse(struct objectives *o, const char *spec, struct error *err)
                 error_set(err, STATUS_USAGE, "--objective names the term '%s' twice", o->terms[i].kind->name);
                 goto fail;
             }
-        o->n++;
+        const struct objective_kind *kind = o->terms[o->n++].kind;
+        o->reads |= kind->reads;
+        o->dense_word_gradient |= kind->dense_word_gradient;
+        o->evaluates &= kind->evaluates;
         at += len;
         if (!*at)
             return 0;
@@ -61,12 +75,24 @@ fail:
     return -1;
 }
 
-int objectives_prepare(struct objectives *o, const struct rows *rows, size_t classes, struct error *err)
+int objectives_prepare(struct objectives *o, const struct objective_setting *setting, struct error *err)
 {
     for (size_t i = 0; i < o->n; i++)
-        if (o->terms[i].kind->prepare(&o->terms[i], rows, classes, err) < 0)
+        if (o->terms[i].kind->prepare(&o->terms[i], setting, err) < 0)
             return -1;
     return 0;
+}
+
+void objectives_heads(const struct objectives *o, const struct bert_config *config, size_t classes,
+                      struct model_heads *heads)
+{
+    bool classifier = o->reads & OBJECTIVE_LOGITS, vectors = o->reads & OBJECTIVE_VECTORS;
+    *heads = (struct model_heads){.classes = classifier ? classes : 0,
+                                  .pooler = classifier || vectors,
+                                  .auxiliary = classifier || vectors || o->n > 1};
+    for (size_t i = 0; i < o->n; i++)
+        if (o->terms[i].kind->add_heads)
+            o->terms[i].kind->add_heads(&o->terms[i], config, heads);
 }
 
 void objectives_free(struct objectives *o)
@@ -75,23 +101,4 @@ void objectives_free(struct objectives *o)
         o->terms[i].kind->release(&o->terms[i]);
     free(o->terms);
     *o = (struct objectives){0};
-}
-
-void objectives_count(const struct objectives *o, const struct rows *rows, const uint64_t *which, size_t n,
-                      size_t *counts)
-{
-    for (size_t i = 0; i < o->n; i++)
-        counts[i] = o->terms[i].kind->count(&o->terms[i], rows, which, n);
-}
-
-double objectives_add(const struct objectives *o, const struct objective_batch *b, const size_t *counts)
-{
-    double loss = 0;
-    memset(b->d_logits, 0, b->n * b->classes * sizeof *b->d_logits);
-    for (size_t i = 0; i < o->n; i++)
-        if (counts[i] > 0) {
-            double scale = o->terms[i].weight / (double)counts[i];
-            loss += scale * o->terms[i].kind->add(&o->terms[i], b, scale);
-        }
-    return loss;
 }

@@ -24,11 +24,11 @@ static void release(struct objective *o)
     o->state = NULL;
 }
 
-static int prepare(struct objective *o, const struct rows *rows, size_t classes, struct error *err)
+static int prepare(struct objective *o, const struct objective_setting *setting, struct error *err)
 {
     struct soft_state *state = o->state = xcalloc(1, sizeof *state);
-    state->classes = classes;
-    if (teacher_estimate(&state->teacher, rows, classes, err) < 0)
+    state->classes = setting->classes;
+    if (teacher_estimate(&state->teacher, setting->rows, setting->classes, err) < 0)
         return -1;
     if (state->teacher.rows_with == 0)
         return error_set(err, STATUS_FAILURE,
@@ -44,25 +44,29 @@ static const double *target_of(const struct objective *o, uint64_t row)
     return target[0] >= 0 ? target : NULL;
 }
 
-static size_t count(const struct objective *o, const struct rows *rows, const uint64_t *which, size_t n)
+static double count(const struct objective *o, const struct objective_rows *rows)
 {
     size_t used = 0;
-    (void)rows;
-    for (size_t i = 0; i < n; i++)
-        used += target_of(o, which[i]) != NULL;
-    return used;
+    for (size_t i = 0; i < rows->n; i++)
+        used += target_of(o, rows->which[i]) != NULL;
+    return (double)used;
 }
 
-static double add(const struct objective *o, const struct objective_batch *b, double scale)
+static double add(const struct objective *o, struct objective_pass *p, double scale)
 {
     double loss = 0;
-    for (size_t i = 0; i < b->n; i++) {
-        const double *target = target_of(o, b->which[i]);
+    for (size_t i = 0; i < p->part.n; i++) {
+        const double *target = target_of(o, p->part.which[i]);
         if (target)
-            loss +=
-                cross_entropy(b->logits + i * b->classes, target, 0, b->classes, scale, b->d_logits + i * b->classes);
+            loss += cross_entropy(p->logits + i * p->classes, target, 0, p->classes, scale,
+                                  p->d_logits ? p->d_logits + i * p->classes : NULL);
     }
     return loss;
 }
 
-const struct objective_kind objective_soft = {"soft", prepare, count, add, release};
+const struct objective_kind objective_soft = {.name = "soft",
+                                              .reads = OBJECTIVE_ROWS | OBJECTIVE_LOGITS,
+                                              .prepare = prepare,
+                                              .count = count,
+                                              .add = add,
+                                              .release = release};

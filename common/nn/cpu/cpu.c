@@ -4,6 +4,7 @@
  * columns, each column being summed from the first row to the last by one thread.
  */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,7 +31,7 @@ static void parallel(const struct nn *nn, void (*work)(void *argument), void *ar
 static void linear(const struct nn *nn, float *y, size_t ldy, const float *x, size_t ldx, const float *w,
                    const float *bias, size_t rows, size_t out, size_t in)
 {
-    const struct prepared *prepared = prepared_find(nn->cpu, w);
+    const struct prepared *prepared = prepared_find(nn->cpu, w, out, in);
     struct gemm g = {.kind = GEMM_FORWARD,
                      .m = rows,
                      .n = out,
@@ -105,10 +106,17 @@ static void multiply(const struct nn *nn, float *x, const float *y, size_t n)
         nn->cpu->kernels->multiply(x + i, y + i, n - i < ELEMENTS ? n - i : ELEMENTS);
 }
 
+static void add(const struct nn *nn, float *x, const float *y, size_t n)
+{
+#pragma omp for
+    for (size_t i = 0; i < n; i += ELEMENTS)
+        nn->cpu->kernels->add_bias(x + i, y + i, n - i < ELEMENTS ? n - i : ELEMENTS);
+}
+
 /* Room for one dropout mask of n elements, which the kernel writes in whole blocks. */
 static float *mask_room(const struct nn *nn, size_t n)
 {
-    return cpu_scratch(nn->cpu, (n + 63) / 64 * 64);
+    return cpu_scratch(nn->cpu, dropout_mask_size(n));
 }
 
 static void add_norm(const struct nn *nn, float *y, float *sum, float *mean, float *rstd, const float *z,
@@ -222,6 +230,14 @@ static void attention_backward(const struct nn *nn, float *dq, size_t lddq, floa
     }
 }
 
+static void cross_entropy(const struct nn *nn, float *x, double *loss, uint8_t *right, const int32_t *labels,
+                          double scale, size_t rows, size_t n)
+{
+#pragma omp for
+    for (size_t r = 0; r < rows; r++)
+        loss[r] = nn->cpu->kernels->cross_entropy(x + r * n, &right[r], (size_t)labels[r], scale, n);
+}
+
 static void embed(const struct nn *nn, float *sum, const float *words, const float *positions, const float *types,
                   const int32_t *ids, const uint32_t *token, const uint8_t *types_of_tokens, size_t tokens, size_t n)
 {
@@ -271,11 +287,44 @@ static double sum_of_squares(const struct nn *nn, const float *x, size_t n)
 
 static void adamw(const struct nn *nn, float *p, float *m, float *v, const float *g, size_t n, const struct nn_adamw *a)
 {
-    double correction1 = 1.0 - pow(a->beta1, (double)a->step), correction2 = 1.0 - pow(a->beta2, (double)a->step);
+    double correction1 = nn_adamw_correction(a->beta1, a->step), correction2 = nn_adamw_correction(a->beta2, a->step);
 #pragma omp for nowait
     for (size_t i = 0; i < n; i += ELEMENTS)
         nn->cpu->kernels->adamw(p + i, m + i, v + i, g + i, n - i < ELEMENTS ? n - i : ELEMENTS, a, correction1,
                                 sqrt(correction2));
+}
+
+static void adamw_rows(const struct nn *nn, float *p, float *m, float *v, float *g, const int32_t *rows, size_t count,
+                       size_t n, const struct nn_adamw *a)
+{
+    double correction1 = nn_adamw_correction(a->beta1, a->step), correction2 = nn_adamw_correction(a->beta2, a->step);
+#pragma omp for
+    for (size_t i = 0; i < count; i++) {
+        size_t at = (size_t)rows[i] * n;
+        nn->cpu->kernels->adamw(p + at, m + at, v + at, g + at, n, a, correction1, sqrt(correction2));
+        memset(g + at, 0, n * sizeof *g);
+    }
+}
+
+static void adamw_catch_up(const struct nn *nn, float *p, float *m, float *v, const int32_t *rows, size_t count,
+                           size_t n, uint64_t *updated, const struct nn_adamw_past *past, uint64_t first, uint64_t now,
+                           const struct nn_adamw *a)
+{
+#pragma omp for schedule(dynamic, 8)
+    for (size_t i = 0; i < count; i++) {
+        size_t row = rows ? (size_t)rows[i] : i, at = row * n;
+        uint64_t last = updated[row] < first - 1 ? first - 1 : updated[row];
+        if (last < now)
+            nn->cpu->kernels->adamw_past(p + at, m + at, v + at, n, past + (last + 1 - first), (size_t)(now - last), a);
+        updated[row] = now;
+    }
+}
+
+static void row_squares(const struct nn *nn, double *out, const float *x, const int32_t *rows, size_t count, size_t n)
+{
+#pragma omp for
+    for (size_t i = 0; i < count; i++)
+        out[i] = nn->cpu->kernels->sum_of_squares(x + (size_t)rows[i] * n, n);
 }
 
 static void zero(const struct nn *nn, float *x, size_t n)
@@ -334,6 +383,7 @@ static const struct nn operators = {
     .linear_grad_weight = linear_grad_weight,
     .bias_activation = bias_activation,
     .multiply = multiply,
+    .add = add,
     .tanh = tanh_forward,
     .tanh_backward = tanh_backward,
     .gather_rows = gather_rows,
@@ -343,10 +393,14 @@ static const struct nn operators = {
     .dropout = dropout_rows,
     .attention = attention,
     .attention_backward = attention_backward,
+    .cross_entropy = cross_entropy,
     .embed = embed,
     .embed_backward = embed_backward,
     .sum_of_squares = sum_of_squares,
     .adamw = adamw,
+    .adamw_rows = adamw_rows,
+    .adamw_catch_up = adamw_catch_up,
+    .row_squares = row_squares,
     .zero = zero,
 };
 
@@ -378,6 +432,21 @@ int nn_cpu(struct nn *nn, const struct nn_options *options, struct error *err)
 #pragma omp parallel num_threads(threads)
     flush_denormals();
     return 0;
+}
+
+void nn_cpu_features(char *out, size_t size)
+{
+    struct gemm_library library;
+    size_t used = 0;
+    bool (*const libraries[])(struct gemm_library *) = {gemm_builtin, gemm_openblas, gemm_onednn};
+    int threads = omp_get_max_threads(); /* asking OpenBLAS may change it: see gemm_openblas.c */
+    out[0] = '\0';
+    for (int i = 0; i < 3; i++)
+        if (libraries[i](&library) && used < size)
+            used += (size_t)snprintf(out + used, size - used, "%s%s", i ? ", " : "matrix libraries: ", library.name);
+    if (used < size)
+        snprintf(out + used, size - used, "\nkernels: %s, int8 %s; threads: OpenMP, %d", cpu_kernels_choose()->name,
+                 int8_kernels_choose()->name, threads);
 }
 
 void nn_free(struct nn *nn)

@@ -24,10 +24,23 @@ struct head {
     uint32_t site, head;
 };
 
-/* Keys (or values) transposed, one line of probabilities, one dropout mask (which is written in whole blocks of 64). */
+/* Elements of a dropout mask that are made at once; a mask is written in whole blocks. */
+enum { DROPOUT_BLOCK = 128 };
+static inline size_t dropout_mask_size(size_t n)
+{
+    return (n + DROPOUT_BLOCK - 1) / DROPOUT_BLOCK * DROPOUT_BLOCK;
+}
+
+/* Queries whose masks are made at once: so many that blocks are well filled. */
+static inline size_t head_mask_queries(size_t tokens)
+{
+    return tokens < 1024 ? 1024 / tokens : 1;
+}
+
+/* Keys (or values) transposed, one line of probabilities, the dropout masks of some queries. */
 static inline size_t head_scratch_size(size_t tokens, size_t size)
 {
-    return (tokens + 15) / 16 * 16 * (size + 1) + (tokens + 63) / 64 * 64;
+    return (tokens + 15) / 16 * 16 * (size + 1) + dropout_mask_size(tokens < 1024 ? 1024 : tokens);
 }
 
 struct cpu_kernels {
@@ -47,7 +60,7 @@ struct cpu_kernels {
                             const float *rstd, size_t rows, size_t ld, size_t begin, size_t end);
     /* out[j] += sum over rows of x[row][j], columns begin..end. */
     void (*column_sums)(float *out, const float *x, size_t rows, size_t ld, size_t begin, size_t end);
-    /* mask[n] = 0 or 1 / (1 - probability), from Philox over (element, token | site, row). */
+    /* mask[n] = 0 or 1 / (1 - probability), from Philox over (element, token | site, row); probability to 1/65536. */
     void (*dropout_mask)(float *mask, size_t n, float probability, uint64_t seed, uint64_t row, uint32_t token,
                          uint32_t site, uint32_t head);
     void (*attention)(float *context, size_t ldc, float *probabilities, const float *q, size_t ldq, const float *k,
@@ -55,6 +68,8 @@ struct cpu_kernels {
     void (*attention_backward)(float *dq, size_t lddq, float *dk, float *dv, size_t lddkv, const float *dcontext,
                                size_t ldc, const float *probabilities, const float *q, size_t ldq, const float *k,
                                const float *v, size_t ldkv, const struct head *h);
+    /* x[n]: logits in, scale (softmax - one-hot) out. Returns - log softmax(x)_label. */
+    double (*cross_entropy)(float *x, uint8_t *right, size_t label, double scale, size_t n);
     double (*sum_of_squares)(const float *x, size_t n);
     /* out[n] = x rounded to the nearest bfloat16, ties to even; out may be x. Infinities stay, NaN stays NaN. */
     void (*round_bf16)(float *out, const float *x, size_t n);
@@ -63,6 +78,9 @@ struct cpu_kernels {
     /* correction1 = 1 - beta1^step, correction2_root = sqrt(1 - beta2^step). */
     void (*adamw)(float *p, float *m, float *v, const float *g, size_t n, const struct nn_adamw *a, double correction1,
                   double correction2_root);
+    /* `steps` steps of it without gradient; the same bits. */
+    void (*adamw_past)(float *p, float *m, float *v, size_t n, const struct nn_adamw_past *past, size_t steps,
+                       const struct nn_adamw *a);
 };
 
 extern const struct cpu_kernels kernels_generic, kernels_avx2, kernels_avx512;

@@ -2,7 +2,7 @@
  * which define KERNELS (the table's name) and KERNELS_NAME and are compiled for different processors.
  *
  * Written as plain loops that the compiler vectorises; `omp simd reduction` allows it to split a sum into lanes, in an
- * order that is fixed when the file is compiled. It does not call libm: exp and the normal distribution are polynomials
+ * order that is fixed when the file is compiled. Of libm only a row's log is called: exp and the normal distribution are polynomials
  * with stated errors (t/unit/nn.c measures them).
  */
 #include <math.h>
@@ -198,52 +198,50 @@ static void column_sums(float *restrict out, const float *x, size_t rows, size_t
     }
 }
 
-/* Philox4x32-10 for `blocks` consecutive counters at once, as in base/rng.c but in planes, so that it vectorises: word
- * w of block b is element w x blocks + b. */
-static void dropout_block(float *restrict mask, uint32_t first, size_t stride, uint32_t limit, float keep_scale,
+/* Philox4x32-10 for 16 consecutive counters at once, as in base/rng.c but in planes, so that it vectorises. Each half of
+ * a word decides about one element, 128 in all: a probability is taken to 1/65536. */
+static void dropout_block(float *restrict mask, uint32_t first, uint32_t limit, float keep_scale,
                           const uint32_t counter[3], const uint32_t key[2])
 {
-    enum { LANES = 16 };
-    uint32_t x0[LANES], x1[LANES], x2[LANES], x3[LANES];
-    for (uint32_t b = 0; b < LANES; b++) {
-        x0[b] = first + b;
-        x1[b] = counter[0];
-        x2[b] = counter[1];
-        x3[b] = counter[2];
+    enum { LANES_OF_BLOCK = DROPOUT_BLOCK / 8 };
+    uint32_t x[4][LANES_OF_BLOCK];
+    for (uint32_t b = 0; b < LANES_OF_BLOCK; b++) {
+        x[0][b] = first + b;
+        x[1][b] = counter[0];
+        x[2][b] = counter[1];
+        x[3][b] = counter[2];
     }
     uint32_t k0 = key[0], k1 = key[1];
     for (int round = 0; round < 10; round++) {
 #pragma omp simd
-        for (int b = 0; b < LANES; b++) {
-            uint64_t p0 = (uint64_t)x0[b] * 0xD2511F53u, p1 = (uint64_t)x2[b] * 0xCD9E8D57u;
-            uint32_t y0 = (uint32_t)(p1 >> 32) ^ x1[b] ^ k0, y2 = (uint32_t)(p0 >> 32) ^ x3[b] ^ k1;
-            x1[b] = (uint32_t)p1;
-            x3[b] = (uint32_t)p0;
-            x0[b] = y0;
-            x2[b] = y2;
+        for (int b = 0; b < LANES_OF_BLOCK; b++) {
+            uint64_t p0 = (uint64_t)x[0][b] * 0xD2511F53u, p1 = (uint64_t)x[2][b] * 0xCD9E8D57u;
+            uint32_t y0 = (uint32_t)(p1 >> 32) ^ x[1][b] ^ k0, y2 = (uint32_t)(p0 >> 32) ^ x[3][b] ^ k1;
+            x[1][b] = (uint32_t)p1;
+            x[3][b] = (uint32_t)p0;
+            x[0][b] = y0;
+            x[2][b] = y2;
         }
         k0 += 0x9E3779B9u;
         k1 += 0xBB67AE85u;
     }
-    for (size_t b = 0; b < LANES; b++) {
-        mask[b] = x0[b] < limit ? 0.0f : keep_scale;
-        mask[stride + b] = x1[b] < limit ? 0.0f : keep_scale;
-        mask[2 * stride + b] = x2[b] < limit ? 0.0f : keep_scale;
-        mask[3 * stride + b] = x3[b] < limit ? 0.0f : keep_scale;
-    }
+    for (size_t w = 0; w < 4; w++)
+        for (size_t b = 0; b < LANES_OF_BLOCK; b++) {
+            mask[2 * w * LANES_OF_BLOCK + b] = (x[w][b] & 0xFFFFu) < limit ? 0.0f : keep_scale;
+            mask[(2 * w + 1) * LANES_OF_BLOCK + b] = x[w][b] >> 16 < limit ? 0.0f : keep_scale;
+        }
 }
 
-/* mask has room for n rounded up to 64. */
+/* mask has room for n rounded up to DROPOUT_BLOCK. */
 static void dropout_mask(float *mask, size_t n, float probability, uint64_t seed, uint64_t row, uint32_t token,
                          uint32_t site, uint32_t head)
 {
-    size_t blocks = (n + 63) / 64 * 16;
-    uint32_t limit = (uint32_t)((double)probability * 4294967296.0);
-    float keep_scale = 1.0f / (1.0f - probability);
+    uint32_t limit = (uint32_t)(probability * 65536.0f + 0.5f);
+    float keep_scale = 65536.0f / (65536.0f - (float)limit);
     uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
     uint32_t counter[3] = {token | site << 20, (uint32_t)row, (uint32_t)(row >> 32) | head << 16};
-    for (size_t b = 0; b < blocks; b += 16)
-        dropout_block(mask + b, (uint32_t)b, blocks, limit, keep_scale, counter, key);
+    for (size_t i = 0; i < n; i += DROPOUT_BLOCK)
+        dropout_block(mask + i, (uint32_t)(i / 8), limit, keep_scale, counter, key);
 }
 
 /* Copies [rows, size] into [size][padded] with zeros behind. */
@@ -307,6 +305,16 @@ static inline void add_scaled(float *restrict out, float a, const float *restric
         out[i] += a * x[i];
 }
 
+/* The dropout mask of query i; masks of several queries are made at once, at the first of them. */
+static inline const float *mask_of_query(float *mask, const struct head *h, size_t i)
+{
+    size_t together = head_mask_queries(h->tokens), left = h->queries - i;
+    if (i % together == 0)
+        dropout_mask(mask, (left < together ? left : together) * h->tokens, h->probability, h->seed, h->row,
+                     (uint32_t)(i / together), h->site, h->head);
+    return mask + i % together * h->tokens;
+}
+
 static void attention(float *context, size_t ldc, float *probabilities, const float *q, size_t ldq, const float *k,
                       const float *v, size_t ldkv, const struct head *h)
 {
@@ -318,9 +326,9 @@ static void attention(float *context, size_t ldc, float *probabilities, const fl
         if (probabilities)
             memcpy(probabilities + i * h->tokens, p, h->tokens * sizeof *p);
         if (h->probability > 0) {
-            dropout_mask(mask, h->tokens, h->probability, h->seed, h->row, (uint32_t)i, h->site, h->head);
+            const float *kept = mask_of_query(mask, h, i);
             for (size_t j = 0; j < h->tokens; j++)
-                p[j] *= mask[j];
+                p[j] *= kept[j];
         }
         weighted_sum(context + i * ldc, p, v, ldkv, h->tokens, h->size);
     }
@@ -339,11 +347,9 @@ static void attention_backward(float *dq, size_t lddq, float *dk, float *dv, siz
     for (size_t i = 0; i < h->queries; i++) {
         const float *p = probabilities + i * h->tokens, *dc = dcontext + i * ldc;
         scores_of_query(dp, dc, values, h->size, h->padded);
-        bool dropped = h->probability > 0;
-        if (dropped)
-            dropout_mask(mask, h->tokens, h->probability, h->seed, h->row, (uint32_t)i, h->site, h->head);
+        const float *kept = h->probability > 0 ? mask_of_query(mask, h, i) : NULL;
         for (size_t j = 0; j < h->tokens; j++) {
-            float m = dropped ? mask[j] : 1.0f;
+            float m = kept ? kept[j] : 1.0f;
             add_scaled(dv + j * lddkv, p[j] * m, dc, h->size);
             dp[j] *= m;
         }
@@ -357,6 +363,32 @@ static void attention_backward(float *dq, size_t lddq, float *dk, float *dv, siz
         for (size_t j = 0; j < h->tokens; j++)
             add_scaled(dk + j * lddkv, dp[j], q + i * ldq, h->size);
     }
+}
+
+static double cross_entropy(float *restrict x, uint8_t *right, size_t label, double scale, size_t n)
+{
+    enum { BLOCK = 256 }; /* a sum of tens of thousands of floats would lose digits */
+    float wanted = x[label], largest = x[0];
+    double total = 0;
+#pragma omp simd reduction(max : largest)
+    for (size_t i = 0; i < n; i++)
+        largest = x[i] > largest ? x[i] : largest;
+    for (size_t begin = 0; begin < n; begin += BLOCK) {
+        size_t end = n - begin < BLOCK ? n : begin + BLOCK;
+        float sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (size_t i = begin; i < end; i++) {
+            x[i] = exp_float(x[i] - largest);
+            sum += x[i];
+        }
+        total += (double)sum;
+    }
+    float factor = (float)(scale / total);
+    for (size_t i = 0; i < n; i++)
+        x[i] *= factor;
+    x[label] -= (float)scale;
+    *right = wanted >= largest;
+    return log(total) - ((double)wanted - (double)largest);
 }
 
 static double sum_of_squares(const float *restrict x, size_t n)
@@ -390,7 +422,14 @@ static void to_bf16(uint16_t *restrict out, const float *restrict x, size_t n)
     }
 }
 
-/* torch.optim.AdamW: p -= lr wd p; m, v moving averages; p -= lr / c1 x m / (sqrt(v) / sqrt(c2) + eps). */
+/* torch.optim.AdamW: p -= lr wd p; m, v moving averages; p -= lr / c1 x m / (sqrt(v) / sqrt(c2) + eps). One function for
+ * a step with a gradient and for one without, so that both round alike. */
+static inline float adamw_element(float p, float first, float second, float keep, float rate, float inverse_root,
+                                  float epsilon)
+{
+    return p * keep - rate * first / (sqrtf(second) * inverse_root + epsilon);
+}
+
 static void adamw(float *restrict p, float *restrict m, float *restrict v, const float *restrict g, size_t n,
                   const struct nn_adamw *a, double correction1, double correction2_root)
 {
@@ -406,7 +445,69 @@ static void adamw(float *restrict p, float *restrict m, float *restrict v, const
         float second = b2 * v[i] + c2 * gradient * gradient;
         m[i] = first;
         v[i] = second;
-        p[i] = p[i] * keep - rate * first / (sqrtf(second) * inverse_root + epsilon);
+        p[i] = adamw_element(p[i], first, second, keep, rate, inverse_root, epsilon);
+    }
+}
+
+enum { PAST = 32 /* elements whose steps are computed together, in registers */ };
+
+/* Steps without gradient until they change nothing more; returns how many were made. Updates shrink by a tenth a step,
+ * and a rate that still rises makes up for at most a factor of 4 of that, so where four times the update changes
+ * nothing, no later one does. */
+static inline size_t adamw_past_block(float *restrict p, float *restrict m, float *restrict v,
+                                      const struct nn_adamw_past *past, size_t steps, float b1, float b2,
+                                      float epsilon)
+{
+    for (size_t s = 0; s < steps; s++) {
+        float keep = past[s].keep, rate = past[s].rate, inverse_root = past[s].inverse_root;
+        int changed = keep != 1.0f || rate == 0.0f;
+#pragma omp simd reduction(| : changed)
+        for (size_t i = 0; i < PAST; i++) {
+            float first = b1 * m[i], second = b2 * v[i];
+            float new = adamw_element(p[i], first, second, keep, rate, inverse_root, epsilon);
+            float beyond = adamw_element(p[i], first, second, keep, 4.0f * rate, inverse_root, epsilon);
+            m[i] = first;
+            v[i] = second;
+            changed |= beyond != p[i];
+            p[i] = new;
+        }
+        if (!changed)
+            return s + 1;
+    }
+    return steps;
+}
+
+/* What is left then: the moving averages go on, until they are 0. */
+static inline void adamw_past_averages(float *restrict m, float *restrict v, size_t steps, float b1, float b2)
+{
+    for (size_t s = 0; s < steps; s++) {
+        int left = 0;
+#pragma omp simd reduction(| : left)
+        for (size_t i = 0; i < PAST; i++) {
+            m[i] *= b1;
+            v[i] *= b2;
+            left |= m[i] != 0.0f || v[i] != 0.0f;
+        }
+        if (!left)
+            return;
+    }
+}
+
+static void adamw_past(float *p, float *m, float *v, size_t n, const struct nn_adamw_past *past, size_t steps,
+                       const struct nn_adamw *a)
+{
+    float b1 = (float)a->beta1, b2 = (float)a->beta2, epsilon = (float)a->epsilon;
+    for (size_t begin = 0; begin < n; begin += PAST) {
+        size_t size = (n - begin < PAST ? n - begin : PAST) * sizeof(float);
+        float block_p[PAST] = {0}, block_m[PAST] = {0}, block_v[PAST] = {0};
+        memcpy(block_p, p + begin, size);
+        memcpy(block_m, m + begin, size);
+        memcpy(block_v, v + begin, size);
+        size_t done = adamw_past_block(block_p, block_m, block_v, past, steps, b1, b2, epsilon);
+        adamw_past_averages(block_m, block_v, steps - done, b1, b2);
+        memcpy(p + begin, block_p, size);
+        memcpy(m + begin, block_m, size);
+        memcpy(v + begin, block_v, size);
     }
 }
 
@@ -422,8 +523,10 @@ const struct cpu_kernels KERNELS = {
     .dropout_mask = dropout_mask,
     .attention = attention,
     .attention_backward = attention_backward,
+    .cross_entropy = cross_entropy,
     .sum_of_squares = sum_of_squares,
     .round_bf16 = round_bf16,
     .to_bf16 = to_bf16,
     .adamw = adamw,
+    .adamw_past = adamw_past,
 };

@@ -7,17 +7,19 @@
 #include "nn/cpu/state.h"
 
 /* A model has a few dozen weights, so looking at each is as good as anything. */
-const struct prepared *prepared_find(const struct cpu *cpu, const float *weight)
+const struct prepared *prepared_find(const struct cpu *cpu, const float *weight, size_t out, size_t in)
 {
-    for (size_t i = 0; i < cpu->n_prepared; i++)
-        if (cpu->prepared[i].weight == weight)
-            return &cpu->prepared[i];
+    for (size_t i = 0; i < cpu->n_prepared; i++) {
+        const struct prepared *p = &cpu->prepared[i];
+        if (p->weight == weight && p->out == out && p->in == in)
+            return p;
+    }
     return NULL;
 }
 
 void prepared_add(struct cpu *cpu, const float *weight, size_t out, size_t in, enum nn_weights form)
 {
-    if (prepared_find(cpu, weight))
+    if (prepared_find(cpu, weight, out, in))
         return;
 #pragma omp barrier
     struct prepared *new;

@@ -1,4 +1,5 @@
-/* prepared.h - weights that are kept in the form in which products read them fastest, found by their address. */
+/* prepared.h - weights that are kept in the form in which products read them fastest, found by their address and
+ * shape. */
 #ifndef NN_CPU_PREPARED_H
 #define NN_CPU_PREPARED_H
 
@@ -14,7 +15,7 @@ struct prepared {
 };
 
 /* NULL where it has not been prepared. */
-const struct prepared *prepared_find(const struct cpu *cpu, const float *weight);
+const struct prepared *prepared_find(const struct cpu *cpu, const float *weight, size_t out, size_t in);
 /* Collective. */
 void prepared_add(struct cpu *cpu, const float *weight, size_t out, size_t in, enum nn_weights form);
 /* The forward product g with it; collective. */
