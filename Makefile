@@ -5,6 +5,7 @@
 #   DEVELOPER=1                     more warnings, and warnings are errors
 #   SANITIZE=address,undefined      sanitizer build (give it a BUILD of its own)
 #   BUILD=build                     where everything built goes
+#   ONEDNN=0                        without oneDNN, which is used where its headers are
 #   PREFIX=/usr/local DESTDIR=      for install and uninstall
 #   V=1                             show commands
 #   REAL_DATA, REAL_MODELS          where the real data and encoders lie, for the tests that use them
@@ -34,6 +35,11 @@ ROOMS_sst2-score = score wire base
 
 OPENBLAS_CFLAGS := $(shell pkg-config --cflags openblas 2>/dev/null)
 OPENBLAS_LIBS := $(shell pkg-config --libs openblas 2>/dev/null || echo -lopenblas)
+# oneDNN is loaded at run time (see common/nn/cpu/onednn.h), so only its headers matter here.
+ifneq ($(ONEDNN),0)
+ONEDNN_CFLAGS := $(shell printf '\043include <oneapi/dnnl/dnnl.h>\nint v[DNNL_VERSION_MAJOR == 2 ? 1 : -1];\n' | \
+                         $(CC) $(CPPFLAGS) -fsyntax-only -x c - 2>/dev/null && echo -DWITH_ONEDNN)
+endif
 LIBS_all = -lyajl -lmd -lm
 LIBS_sst2-dump = -lcurl -larchive
 LIBS_groq-reason = -lcurl
@@ -94,7 +100,7 @@ $(BUILD)/probes: $(BUILD)/flags contrib/probe
 	@touch $@
 
 # ---- a change of flags rebuilds ----
-flags_now = $(CC) $(base_flags) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(OPENBLAS_CFLAGS) $(OPENBLAS_LIBS) $(OPENMP)
+flags_now = $(CC) $(base_flags) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(OPENBLAS_CFLAGS) $(OPENBLAS_LIBS) $(OPENMP) $(ONEDNN_CFLAGS)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(BUILD)
 	@echo '$(flags_now)' | cmp -s - $@ || echo '$(flags_now)' > $@
@@ -103,7 +109,8 @@ FORCE:
 
 # ---- objects, libraries, tools ----
 room_flags = $(flags_$(word 2,$(subst /, ,$(1)))) $(if $(filter %_avx2,$(1)),$(flags_avx2)) \
-             $(if $(filter %_avx512,$(1)),$(flags_avx512)) $(if $(filter %_avx512vnni,$(1)),$(flags_avx512vnni))
+             $(if $(filter %_avx512,$(1)),$(flags_avx512)) $(if $(filter %_avx512vnni,$(1)),$(flags_avx512vnni)) \
+             $(if $(filter %onednn,$(1)),$(ONEDNN_CFLAGS))
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(BUILD)/probes
 	@mkdir -p $(@D)
 	$(call quiet,CC,$<)$(CC) $(base_flags) $(CPPFLAGS) $(CFLAGS) $(call room_flags,$*) -MMD -MP -c -o $@ $<

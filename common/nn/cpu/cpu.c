@@ -473,6 +473,8 @@ void nn_free(struct nn *nn)
     free(cpu->scratch);
     free(cpu->shared);
     free(cpu->partial);
+    if (cpu->library.close)
+        cpu->library.close(&cpu->library);
     free(cpu);
     *nn = (struct nn){0};
 }

@@ -48,8 +48,9 @@ struct gemm_library {
      * writes it. NULL: the library has no such form. */
     size_t (*packed_size)(const struct cpu *cpu, size_t n, size_t k);
     void (*pack)(struct cpu *cpu, float *out, const float *b, size_t ldb, size_t n, size_t k, bool bf16);
-    bool bf16;   /* the library's own bf16 products are used, else rounded float32 ones */
-    void *state; /* the library's own */
+    bool bf16; /* the library's own bf16 products are used, else rounded float32 ones */
+    void (*close)(struct gemm_library *library); /* frees the state; NULL: nothing to free */
+    void *state;                                 /* the library's own */
 };
 
 /* name: auto, builtin, openblas or onednn. One that is not built in or does not run here is STATUS_USAGE. */

@@ -15,7 +15,7 @@ struct entry {
 static const struct entry entries[] = {
     {"builtin", "this processor has no AVX2, which the built-in kernels need", gemm_builtin},
     {"openblas", "", gemm_openblas},
-    {"onednn", "this build has no oneDNN; install libdnnl-dev and build again", gemm_onednn},
+    {"onednn", "no oneDNN here: install libdnnl2, or, where this was built without it, libdnnl-dev and build again", gemm_onednn},
 };
 enum { ENTRIES = sizeof entries / sizeof entries[0] };
 

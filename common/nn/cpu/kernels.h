@@ -73,6 +73,8 @@ struct cpu_kernels {
     double (*sum_of_squares)(const float *x, size_t n);
     /* out[n] = x rounded to the nearest bfloat16, ties to even; out may be x. Infinities stay, NaN stays NaN. */
     void (*round_bf16)(float *out, const float *x, size_t n);
+    /* The same in two bytes a number. */
+    void (*to_bf16)(uint16_t *out, const float *x, size_t n);
     /* correction1 = 1 - beta1^step, correction2_root = sqrt(1 - beta2^step). */
     void (*adamw)(float *p, float *m, float *v, const float *g, size_t n, const struct nn_adamw *a, double correction1,
                   double correction2_root);

@@ -411,6 +411,17 @@ static void round_bf16(float *out, const float *x, size_t n)
     }
 }
 
+/* Quiet NaN stays one: its first mantissa bit is among those that are kept. */
+static void to_bf16(uint16_t *restrict out, const float *restrict x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        uint32_t rounded = bits + 0x7FFFu + (bits >> 16 & 1u);
+        out[i] = (uint16_t)(((bits & 0x7F800000u) == 0x7F800000u ? bits : rounded) >> 16);
+    }
+}
+
 /* torch.optim.AdamW: p -= lr wd p; m, v moving averages; p -= lr / c1 x m / (sqrt(v) / sqrt(c2) + eps). One function for
  * a step with a gradient and for one without, so that both round alike. */
 static inline float adamw_element(float p, float first, float second, float keep, float rate, float inverse_root,

@@ -15,6 +15,7 @@ const struct cpu_kernels KERNELS = {
     .cross_entropy = cross_entropy,
     .sum_of_squares = sum_of_squares,
     .round_bf16 = round_bf16,
+    .to_bf16 = to_bf16,
     .adamw = adamw,
     .adamw_past = adamw_past,
 };
