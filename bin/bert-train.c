@@ -15,6 +15,7 @@
 #include "bert/run_state.h"
 #include "bert/selection.h"
 #include "bert/train_session.h"
+#include "nn/cpu/spin.h"
 
 /* ---- signals: the first ends the run after its step, the second at once ---- */
 
@@ -235,6 +236,7 @@ int main(int argc, char **argv)
                                           .objective = "label"}};
     struct session s = {0};
     struct error err = {0};
+    cpu_limit_spinning(argv);
     parse(&o, argc, argv, &s.record);
     signal(SIGXFSZ, SIG_IGN); /* a file as large as is allowed is an error, not a death */
     if (session_open(&s, &o, &err) < 0)
