@@ -422,12 +422,20 @@ static void to_bf16(uint16_t *restrict out, const float *restrict x, size_t n)
     }
 }
 
+/* a b + c, rounded once where the processor can: said outright where two loops must round alike, since a compiler may
+ * fuse or not as it likes. */
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+#define multiply_add(a, b, c) __builtin_fmaf(a, b, c)
+#else
+#define multiply_add(a, b, c) ((a) * (b) + (c))
+#endif
+
 /* torch.optim.AdamW: p -= lr wd p; m, v moving averages; p -= lr / c1 x m / (sqrt(v) / sqrt(c2) + eps). One function for
  * a step with a gradient and for one without, so that both round alike. */
 static inline float adamw_element(float p, float first, float second, float keep, float rate, float inverse_root,
                                   float epsilon)
 {
-    return p * keep - rate * first / (sqrtf(second) * inverse_root + epsilon);
+    return multiply_add(p, keep, -(rate * first / multiply_add(sqrtf(second), inverse_root, epsilon)));
 }
 
 static void adamw(float *restrict p, float *restrict m, float *restrict v, const float *restrict g, size_t n,
@@ -441,8 +449,8 @@ static void adamw(float *restrict p, float *restrict m, float *restrict v, const
 #pragma omp simd
     for (size_t i = 0; i < n; i++) {
         float gradient = g[i] * scale;
-        float first = b1 * m[i] + c1 * gradient;
-        float second = b2 * v[i] + c2 * gradient * gradient;
+        float first = multiply_add(b1, m[i], c1 * gradient);
+        float second = multiply_add(b2, v[i], c2 * gradient * gradient);
         m[i] = first;
         v[i] = second;
         p[i] = adamw_element(p[i], first, second, keep, rate, inverse_root, epsilon);
