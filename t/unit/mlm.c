@@ -515,6 +515,7 @@ static void test_invariance(void)
         bail_out("nn_cpu", err.text);
     near(step(&s, &some, ROWS, s.gradients), loss, 0, "three threads: the same loss");
     ok(memcmp(s.gradients, whole, s.m.parameters.slab_size * sizeof *whole) == 0, "and gradient, byte for byte");
+    nn_free(&nn);
     nn = one;
     free(whole);
     student_free(&s);
