@@ -42,7 +42,7 @@ def machine():
             "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
             "system": platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
             if hasattr(platform, "freedesktop_os_release") else platform.system(),
-            "kernel": platform.release(), "date": datetime.date.today().isoformat()}
+            "kernel": ".".join(platform.release().split(".")[:2]), "date": datetime.date.today().isoformat()}
 
 
 def tool_versions():
