@@ -192,6 +192,12 @@ size_t checkpoint_num_labels(const struct checkpoint *c)
     return tensor && tensor->rank == 2 ? (size_t)tensor->shape[0] : 0;
 }
 
+void checkpoint_let_go(const struct checkpoint *c)
+{
+    for (size_t i = 0; i < c->n_files; i++)
+        st_let_go(&c->files[i]);
+}
+
 void checkpoint_close(struct checkpoint *c)
 {
     if (!c)

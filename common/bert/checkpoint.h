@@ -37,6 +37,8 @@ size_t checkpoint_num_labels(const struct checkpoint *c);
  * NULL when every parameter is required) tells which, and nothing is attached for them. */
 int checkpoint_attach(struct checkpoint *c, struct parameters *p, size_t **missing, size_t *n_missing,
                       struct error *err);
+/* The mapped weights are not going to be read for a while: gives their memory back. */
+void checkpoint_let_go(const struct checkpoint *c);
 void checkpoint_close(struct checkpoint *c);
 
 /* What a written model folder holds beside the weights. */

@@ -121,6 +121,7 @@ static void prepare_weights(struct classifier *c)
     if (c->weights != NN_WEIGHTS_INT8 && c->small_batches < 2)
         return;
     model_prepare(&c->model, &c->nn, c->weights);
+    checkpoint_let_go(&c->model.checkpoint); /* the layers' own weights are not read any more, embeddings row by row */
     c->prepared = true;
 }
 

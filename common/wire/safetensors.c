@@ -57,6 +57,12 @@ struct st_storage *st_storage(struct st_frame *frame)
     return frame->names;
 }
 
+void st_let_go(const struct st_frame *frame)
+{
+    if (frame->mapping)
+        madvise(frame->mapping, frame->mapping_size, MADV_DONTNEED);
+}
+
 void st_release(struct st_frame *frame)
 {
     struct st_storage *s = frame->names;

@@ -75,6 +75,8 @@ size_t st_dtype_size(enum st_dtype dtype);
 int st_read(struct st_frame *frame, struct input *in, size_t data_cap, struct error *err);
 /* Maps a file of one frame read-only; trailing bytes are an error. */
 int st_map(struct st_frame *frame, const char *path, struct error *err);
+/* Lets go of the memory that the pages of a mapped file take; they come back, from the file, when they are read. */
+void st_let_go(const struct st_frame *frame);
 /* Frees or unmaps; the struct can be used again. */
 void st_release(struct st_frame *frame);
 
