@@ -352,8 +352,8 @@ int main(int argc, char **argv)
     const char *path;
     parse(&o, argc, argv, &path);
     char *folder = hub_resolve(o.model, &err);
-    if (!folder || open_classifier(&s, folder, &err) < 0 ||
-        lines_open(&s.lines, path, 0, &err) < 0 || output_open(&s.out, o.output, false, &err) < 0)
+    if (!folder || open_classifier(&s, folder, &err) < 0 || lines_open(&s.lines, path, 0, &err) < 0 ||
+        output_open(&s.out, o.output, false, &err) < 0)
         die_error(&err);
     free(folder);
     progress_start(&s.progress, "rows", 0);

@@ -58,7 +58,7 @@ struct cli {
     const char *examples; /* two or three command lines for --help, \n-separated; may be NULL */
     const struct cli_option *options;
     int min_operands, max_operands;
-    const char *features; /* what -V -v adds: libraries and versions, \n-separated; may be NULL */
+    const char *features;                     /* what -V -v adds: libraries and versions, \n-separated; may be NULL */
     void (*describe)(char *out, size_t size); /* the same, where it has to be found out; may be NULL */
 };
 

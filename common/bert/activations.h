@@ -33,8 +33,8 @@ struct layer_activations {
 
 struct activations {
     bool training;
-    bool overwrite; /* the next way back sets the gradients of the layers' matrices instead of adding to them, and clears
-                       this: the first pass of a step need not find them cleared */
+    bool overwrite;  /* the next way back sets the gradients of the layers' matrices instead of adding to them, and
+                        clears  this: the first pass of a step need not find them cleared */
     bool all_tokens; /* set between init and the first pass: the last layer's states of all tokens are wanted */
     struct layer_activations *layers;                                          /* [num_hidden_layers] */
     float *embedding_sum, *embedding_output, *embedding_mean, *embedding_rstd; /* [P, H], [P, H], [P], [P] */

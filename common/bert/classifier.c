@@ -15,9 +15,8 @@ enum { TOKENS_AT_ONCE = 1024, ROWS_AT_ONCE = 512, SMALL_BATCH = 256 };
 
 int classifier_open(struct classifier *c, const char *folder, const struct classifier_options *o, struct error *err)
 {
-    const struct nn_options options = {.threads = o->threads,
-                                       .gemm = o->gemm,
-                                       .precision = o->weights == NN_WEIGHTS_BF16 ? NN_BF16 : NN_F32};
+    const struct nn_options options = {
+        .threads = o->threads, .gemm = o->gemm, .precision = o->weights == NN_WEIGHTS_BF16 ? NN_BF16 : NN_F32};
     *c = (struct classifier){.weights = o->weights};
     if (nn_cpu(&c->nn, &options, err) < 0 || vocabulary_load(&c->vocabulary, folder, err) < 0 ||
         model_map(&c->model, folder, err) < 0)

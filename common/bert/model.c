@@ -154,8 +154,8 @@ static void prepare(void *argument)
     const struct preparation *p = argument;
     const struct model *m = p->m;
     size_t hidden = (size_t)m->config.hidden_size, layers = (size_t)m->config.num_hidden_layers;
-    static const enum layer_parameter weights[] = {QUERY_WEIGHT,     KEY_WEIGHT,           VALUE_WEIGHT,
-                                                   ATTENTION_OUTPUT_WEIGHT, INTERMEDIATE_WEIGHT, OUTPUT_WEIGHT};
+    static const enum layer_parameter weights[] = {
+        QUERY_WEIGHT, KEY_WEIGHT, VALUE_WEIGHT, ATTENTION_OUTPUT_WEIGHT, INTERMEDIATE_WEIGHT, OUTPUT_WEIGHT};
     for (size_t layer = 0; layer < layers; layer++) {
         bool joined = layer + 1 < layers && is_joined(m, layer);
         if (joined)

@@ -102,8 +102,8 @@ static int open_model_and_vocabulary(struct session *s, struct error *err)
     const struct nn_options options = {
         .threads = o->threads, .gemm = o->gemm, .precision = nn_precision_of(o->precision)};
     if (model_folder_check(o->output, o->force || s->recorded, err) < 0 || check_state(s, err) < 0 ||
-        nn_cpu(&s->nn, &options, err) < 0 ||
-        objectives_parse(&s->objectives, o->train.objective, err) < 0 || check_label_options(s, err) < 0)
+        nn_cpu(&s->nn, &options, err) < 0 || objectives_parse(&s->objectives, o->train.objective, err) < 0 ||
+        check_label_options(s, err) < 0)
         return -1;
     if (s->recorded && run_record_check(&s->record, s->state, &s->nn, err) < 0)
         return -1;

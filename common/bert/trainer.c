@@ -40,9 +40,9 @@ struct run {
     uint64_t steps, steps_per_epoch, warmup_steps;
     struct train_state s;
     double weights_squares; /* when they were last looked at */
-    size_t trained;    /* parameters that are not frozen */
-    uint64_t saved_at; /* steps done at the last checkpoint, plus 1 */
-    double started;    /* on the monotonic clock, as if the run had never been interrupted */
+    size_t trained;         /* parameters that are not frozen */
+    uint64_t saved_at;      /* steps done at the last checkpoint, plus 1 */
+    double started;         /* on the monotonic clock, as if the run had never been interrupted */
     struct progress progress;
 };
 

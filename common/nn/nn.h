@@ -5,8 +5,9 @@
  * next. A gradient written with "=" is overwritten, with "+=" added to.
  *
  * Operators are collective: `parallel` runs a function on all threads, each of which calls the same operators with the
- * same arguments; an operator's result is there for all of them when it returns (adamw excepted). Code between operators
- * runs on every thread, so it must not write what is shared. Outside `parallel` an operator works on one thread.
+ * same arguments; an operator's result is there for all of them when it returns (adamw excepted). Code between
+ * operators runs on every thread, so it must not write what is shared. Outside `parallel` an operator works on one
+ * thread.
  *
  * Every operator splits its work into parts that do not depend on the number of threads, and every sum has a fixed
  * order: on one kind of processor the results are the same bits for any number of threads.
@@ -110,8 +111,8 @@ struct nn {
     /* Runs work(argument) on all threads and waits for them. */
     void (*parallel)(const struct nn *nn, void (*work)(void *argument), void *argument);
 
-    /* Keeps a copy of w[out, in] in the form in which linear reads it fastest, from then on used for that address; w and
-     * the copy must not change. Twice for one address is once. Collective. */
+    /* Keeps a copy of w[out, in] in the form in which linear reads it fastest, from then on used for that address; w
+     * and the copy must not change. Twice for one address is once. Collective. */
     void (*prepare_weight)(const struct nn *nn, const float *w, size_t out, size_t in, enum nn_weights form);
 
     /* y[rows, out] = x[rows, in] w[out, in]^T + bias[out]; bias may be NULL. */
@@ -164,8 +165,8 @@ struct nn {
                                const float *dcontext, size_t ldc, const float *probabilities, const float *q,
                                size_t ldq, const float *k, const float *v, size_t ldkv, const struct nn_attention *a);
 
-    /* x[rows, n] holds logits. loss[row] = - log softmax(x[row])_label, right[row] = whether the label is a largest one;
-     * then x = scale (softmax(x) - one-hot of the label), the gradient. For wide rows: vocabularies. */
+    /* x[rows, n] holds logits. loss[row] = - log softmax(x[row])_label, right[row] = whether the label is a largest
+     * one; then x = scale (softmax(x) - one-hot of the label), the gradient. For wide rows: vocabularies. */
     void (*cross_entropy)(const struct nn *nn, float *x, double *loss, uint8_t *right, const int32_t *labels,
                           double scale, size_t rows, size_t n);
 
@@ -179,16 +180,16 @@ struct nn {
 
     /* Sum of squares of x[n], in double; the order of the sum is fixed. Every thread gets it. */
     double (*sum_of_squares)(const struct nn *nn, const float *x, size_t n);
-    /* One decoupled-weight-decay Adam step (Loshchilov & Hutter 2019; as torch.optim.AdamW) over p, m, v, g [n]. Does not
-     * wait for the other threads: the end of `parallel` does. */
+    /* One decoupled-weight-decay Adam step (Loshchilov & Hutter 2019; as torch.optim.AdamW) over p, m, v, g [n]. Does
+     * not wait for the other threads: the end of `parallel` does. */
     void (*adamw)(const struct nn *nn, float *p, float *m, float *v, const float *g, size_t n,
                   const struct nn_adamw *a);
     /* The same for some rows of a table [.., n], which then have a gradient of 0 (it is cleared). */
     void (*adamw_rows)(const struct nn *nn, float *p, float *m, float *v, float *g, const int32_t *rows, size_t count,
                        size_t n, const struct nn_adamw *a);
     /* Brings rows up to date that were left out of steps because they had no gradient: row r was last updated by step
-     * updated[r] (0: never), and past[i] tells of step first + i, up to step `now`, which updated[r] becomes. The result
-     * is the same bits as if every step had updated them. rows NULL: rows 0 .. count - 1. */
+     * updated[r] (0: never), and past[i] tells of step first + i, up to step `now`, which updated[r] becomes. The
+     * result is the same bits as if every step had updated them. rows NULL: rows 0 .. count - 1. */
     void (*adamw_catch_up)(const struct nn *nn, float *p, float *m, float *v, const int32_t *rows, size_t count,
                            size_t n, uint64_t *updated, const struct nn_adamw_past *past, uint64_t first, uint64_t now,
                            const struct nn_adamw *a);
@@ -199,8 +200,8 @@ struct nn {
     void (*zero_parts)(const struct nn *nn, float *x, const struct nn_part *parts, size_t count);
 };
 
-/* The CPU backend: OpenMP over single-threaded parts. Call it once, before any other use of OpenMP or OpenBLAS: it takes
- * OpenBLAS's own threads away (see cpu/gemm_openblas.c). STATUS_USAGE where options ask for what is not there. */
+/* The CPU backend: OpenMP over single-threaded parts. Call it once, before any other use of OpenMP or OpenBLAS: it
+ * takes OpenBLAS's own threads away (see cpu/gemm_openblas.c). STATUS_USAGE where options ask for what is not there. */
 int nn_cpu(struct nn *nn, const struct nn_options *options, struct error *err);
 void nn_free(struct nn *nn);
 /* What the CPU backend has here, for -V -v: libraries with versions, kernels. It changes what OpenMP gives as nn_cpu

@@ -51,8 +51,8 @@ int main(int argc, char **argv)
     diag_init("bert-gradients");
     if (argc != 4 && argc != 5)
         die(STATUS_USAGE, "usage: bert-gradients MODEL STREAM OUT [SPEC]");
-    if (nn_cpu(&nn, &(struct nn_options){.threads = 0}, &err) < 0 || vocabulary_load(&v, argv[1], &err) < 0 || model_open(&m, argv[1], &err) < 0 ||
-        spool_read(&rows, NULL, argv[2], v.sha256, &err) < 0 ||
+    if (nn_cpu(&nn, &(struct nn_options){.threads = 0}, &err) < 0 || vocabulary_load(&v, argv[1], &err) < 0 ||
+        model_open(&m, argv[1], &err) < 0 || spool_read(&rows, NULL, argv[2], v.sha256, &err) < 0 ||
         objectives_parse(&objectives, argc == 5 ? argv[4] : "label", &err) < 0)
         die_error(&err);
     student_tokens_init(&tokens, &v);

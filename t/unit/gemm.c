@@ -46,7 +46,7 @@ struct product {
     enum kind kind;
     size_t rows, out, in, ldx, ldy;
     float *x, *y, *w, *bias, *dx, *dw, *db; /* y is the result of the forward product, or the gradient that comes in */
-    bool accumulate, overwrite; /* of the input's gradient; of the weight's */
+    bool accumulate, overwrite;             /* of the input's gradient; of the weight's */
 };
 
 static void run(void *argument)

@@ -152,8 +152,10 @@ static void test_lazy(double weight_decay, int settle_every)
     run_steps(&dense, &o, false, weight_decay, 0);
     run_steps(&lazy, &p, true, weight_decay, settle_every);
     size_t bytes = dense.parameters.list[WORD_EMBEDDINGS].size * sizeof(float);
-    ok(!memcmp(dense.parameters.slab, lazy.parameters.slab, bytes), "weight decay %g, settled every %d steps: words "
-       "left out of steps have the bits of words in every step", weight_decay, settle_every);
+    ok(!memcmp(dense.parameters.slab, lazy.parameters.slab, bytes),
+       "weight decay %g, settled every %d steps: words "
+       "left out of steps have the bits of words in every step",
+       weight_decay, settle_every);
     ok(!memcmp(o.first, p.first, bytes) && !memcmp(o.second, p.second, bytes), "and their moments");
     bool cleared = true;
     for (size_t i = 0; i < bytes / sizeof(float); i++)

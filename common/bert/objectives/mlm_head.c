@@ -168,8 +168,7 @@ static void forward_and_backward(void *argument)
 double mlm_head_loss(struct mlm_head *h, struct objective_pass *p, const uint32_t *at, const int32_t *labels, size_t n,
                      double scale)
 {
-    struct work k = {
-        .h = h, .p = p, .w = weights_of(p->model), .at = at, .labels = labels, .n = n, .scale = scale};
+    struct work k = {.h = h, .p = p, .w = weights_of(p->model), .at = at, .labels = labels, .n = n, .scale = scale};
     if (n == 0)
         return 0;
     size_t multiple = p->nn->row_multiple;

@@ -142,8 +142,8 @@ double objectives_add(struct objectives *o, struct objective_pass *p);
 double objectives_pass(struct objectives *o, const struct model *m, const struct nn *nn, struct activations *a,
                        struct batch *b, const struct model_dropout *dropout, const struct objective_rows *part,
                        float *gradients, size_t *right);
-/* All of it: L of these rows, computed from at most batch_size of them at once. Where a->overwrite is set, the gradients
- * of the layers' matrices are set, all others += . */
+/* All of it: L of these rows, computed from at most batch_size of them at once. Where a->overwrite is set, the
+ * gradients of the layers' matrices are set, all others += . */
 double objectives_step(struct objectives *o, const struct model *m, const struct nn *nn, struct activations *a,
                        struct batch *b, const struct model_dropout *dropout, const struct objective_rows *step,
                        size_t batch_size, float *gradients);

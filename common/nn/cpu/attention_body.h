@@ -1,5 +1,5 @@
-/* attention_body.h - the text of one head of attention by the micro kernels of gemm_body.h, for head sizes that are whole
- * panels; included by kernels_avx2.c and kernels_avx512.c. Other sizes take the plain loops of kernels_body.h.
+/* attention_body.h - the text of one head of attention by the micro kernels of gemm_body.h, for head sizes that are
+ * whole panels; included by kernels_avx2.c and kernels_avx512.c. Other sizes take the plain loops of kernels_body.h.
  *
  * With S = scale Q K^T, P = softmax(S), M = P o mask, C = M V (Vaswani et al. 2017) the way back is
  *     dV = M^T dC,  dP = (dC V^T) o mask,  dS = P o (dP - rowsum(dP o P)),  dQ = scale dS K,  dK = scale dS^T Q.
@@ -21,8 +21,7 @@ static void small_product_across(size_t m, size_t n, size_t k, const float *a, s
 {
     for (size_t j = 0; j < n; j += GEMM_COLUMNS)
         for (size_t i = 0; i < m; i += GEMM_ROWS)
-            across[m - i < GEMM_ROWS ? m - i : GEMM_ROWS](k, a + i, lda, b + j, ldb, NULL, false, c + i * ldc + j,
-                                                          ldc);
+            across[m - i < GEMM_ROWS ? m - i : GEMM_ROWS](k, a + i, lda, b + j, ldb, NULL, false, c + i * ldc + j, ldc);
 }
 
 /* out[size, padded] = x[rows, size]^T; the last row stands in for those that are lacking. size is a multiple of 8. */

@@ -130,9 +130,8 @@ static void add_norm(const struct nn *nn, float *y, float *sum, float *mean, flo
         if (drop)
             nn->cpu->kernels->dropout_mask(mask, n, dropout->probability, dropout->seed, dropout->row[r],
                                            dropout->token[r], site, 0);
-        nn->cpu->kernels->add_norm(y + r * n, sum + r * n, mean ? mean + r : NULL, rstd ? rstd + r : NULL,
-                                   z + r * n, bias, residual ? residual + r * n : NULL, mask, weight, beta, epsilon,
-                                   n);
+        nn->cpu->kernels->add_norm(y + r * n, sum + r * n, mean ? mean + r : NULL, rstd ? rstd + r : NULL, z + r * n,
+                                   bias, residual ? residual + r * n : NULL, mask, weight, beta, epsilon, n);
     }
 }
 
@@ -163,8 +162,8 @@ static void dropout_rows(const struct nn *nn, float *y, const float *x, const st
             memcpy(y + r * n, x + r * n, n * sizeof *y);
         if (!drop)
             continue;
-        nn->cpu->kernels->dropout_mask(mask, n, dropout->probability, dropout->seed, dropout->row[r],
-                                       dropout->token[r], site, 0);
+        nn->cpu->kernels->dropout_mask(mask, n, dropout->probability, dropout->seed, dropout->row[r], dropout->token[r],
+                                       site, 0);
         nn->cpu->kernels->multiply(y + r * n, mask, n);
     }
 }
@@ -229,8 +228,8 @@ static void attention_backward(const struct nn *nn, float *dq, size_t lddq, floa
         nn->cpu->kernels->attention_backward(
             dq + first * lddq + column, lddq, dk + begin * lddkv + column, dv + begin * lddkv + column, lddkv,
             dcontext + first * ldc + column, ldc,
-            probabilities + a->probability_offsets[sentence] + head * h.queries * h.tokens,
-            q + first * ldq + column, ldq, k + begin * ldkv + column, v + begin * ldkv + column, ldkv, &h);
+            probabilities + a->probability_offsets[sentence] + head * h.queries * h.tokens, q + first * ldq + column,
+            ldq, k + begin * ldkv + column, v + begin * ldkv + column, ldkv, &h);
     }
 }
 

@@ -41,7 +41,7 @@ struct gemm {
 
 struct cpu;
 struct gemm_library {
-    char name[96]; /* "OpenBLAS 0.3.21 (Zen)": with version and core type, as records show it */
+    char name[96];       /* "OpenBLAS 0.3.21 (Zen)": with version and core type, as records show it */
     size_t row_multiple; /* rows of a batch are best filled up to a multiple of this */
     void (*run)(struct cpu *cpu, const struct gemm *g);
     /* Where weights can be kept in the form that the kernels read: floats that the copy takes, and the collective that

@@ -36,8 +36,8 @@ enum { LANES = 8, GEMM_ROWS = 6 };
 #endif
 enum { GEMM_COLUMNS = 2 * LANES };
 
-/* c[rows, GEMM_COLUMNS] = (or +=) a b + bias over one block of k; `rows` is a constant where it is inlined, and so is one
- * of the strides of a: a(i, k) lies at a[i * row_stride + k * k_stride]. Row k of b lies at b[k * ldb]. */
+/* c[rows, GEMM_COLUMNS] = (or +=) a b + bias over one block of k; `rows` is a constant where it is inlined, and so is
+ * one of the strides of a: a(i, k) lies at a[i * row_stride + k * k_stride]. Row k of b lies at b[k * ldb]. */
 static inline __attribute__((always_inline)) void micro_kernel(size_t rows, size_t k, const float *a, size_t row_stride,
                                                                size_t k_stride, const float *b, size_t ldb,
                                                                const float *bias, bool accumulate, float *c, size_t ldc)
@@ -98,15 +98,14 @@ MICRO_KERNELS(9)
 MICRO_KERNELS(10)
 MICRO_KERNELS(11)
 MICRO_KERNELS(12)
-static micro_kernel_function *const lying[GEMM_ROWS + 1] = {
-    NULL,    lying_1, lying_2, lying_3,  lying_4,  lying_5, lying_6,
-    lying_7, lying_8, lying_9, lying_10, lying_11, lying_12};
-static micro_kernel_function *const across[GEMM_ROWS + 1] = {
-    NULL,     across_1, across_2, across_3,  across_4,  across_5, across_6,
-    across_7, across_8, across_9, across_10, across_11, across_12};
+static micro_kernel_function *const lying[GEMM_ROWS + 1] = {NULL,     lying_1,  lying_2, lying_3, lying_4,
+                                                            lying_5,  lying_6,  lying_7, lying_8, lying_9,
+                                                            lying_10, lying_11, lying_12};
+static micro_kernel_function *const across[GEMM_ROWS + 1] = {NULL,      across_1,  across_2, across_3, across_4,
+                                                             across_5,  across_6,  across_7, across_8, across_9,
+                                                             across_10, across_11, across_12};
 #else
-static micro_kernel_function *const lying[GEMM_ROWS + 1] = {NULL,    lying_1, lying_2, lying_3,
-                                                            lying_4, lying_5, lying_6};
+static micro_kernel_function *const lying[GEMM_ROWS + 1] = {NULL, lying_1, lying_2, lying_3, lying_4, lying_5, lying_6};
 static micro_kernel_function *const across[GEMM_ROWS + 1] = {NULL,     across_1, across_2, across_3,
                                                              across_4, across_5, across_6};
 #endif
@@ -186,8 +185,8 @@ static void pack_b_lines(float *out, const float *x, size_t ldx, size_t lines, s
     }
 }
 
-/* The same from x[k, lines], into panels of `width`, with zeros for what is lacking: each row of x is read once, a cache
- * line after the other, and asked for a dozen rows ahead, since the hardware does not foresee the stride. */
+/* The same from x[k, lines], into panels of `width`, with zeros for what is lacking: each row of x is read once, a
+ * cache line after the other, and asked for a dozen rows ahead, since the hardware does not foresee the stride. */
 static inline __attribute__((always_inline)) void pack_columns(float *out, size_t width, const float *x, size_t ldx,
                                                                size_t lines, size_t k)
 {

@@ -1,12 +1,12 @@
 /* gemm_builtin.c - our own matrix product: how it is cut into parts for threads and caches. The loops are in
  * gemm_body.h.
  *
- * A part is a strip of COLUMNS columns of c over some rows. Its share of the second operand is packed by the thread that
- * computes it, one block of k after the other, into memory that stays in the second-level cache; the first operand is
- * read where it lies, in groups of ROWS rows. For weight gradients, whose first operand lies across, that one is packed
- * first, by all threads. On Zen 3 this reaches 87 to 95 % of the peak of one core for the products of encoders 128, 384
- * and 768 wide at 432 tokens, OpenBLAS 82 to 91 %. Blocks of k depend on k alone, so each element of c is the same sum
- * in the same order whatever the parts.
+ * A part is a strip of COLUMNS columns of c over some rows. Its share of the second operand is packed by the thread
+ * that computes it, one block of k after the other, into memory that stays in the second-level cache; the first operand
+ * is read where it lies, in groups of ROWS rows. For weight gradients, whose first operand lies across, that one is
+ * packed first, by all threads. On Zen 3 this reaches 87 to 95 % of the peak of one core for the products of encoders
+ * 128, 384 and 768 wide at 432 tokens, OpenBLAS 82 to 91 %. Blocks of k depend on k alone, so each element of c is the
+ * same sum in the same order whatever the parts.
  */
 #include "nn/cpu/gemm.h"
 
@@ -46,8 +46,8 @@ static size_t strip_width(const struct gemm_kernels *kernels, size_t columns)
 }
 
 /* One block of k of one strip of b, columns j.. of it. */
-static void pack_block(const struct cpu *cpu, float *out, enum gemm_kind kind, const float *b, size_t ldb,
-                       size_t j, size_t columns, size_t p, size_t k, bool bf16)
+static void pack_block(const struct cpu *cpu, float *out, enum gemm_kind kind, const float *b, size_t ldb, size_t j,
+                       size_t columns, size_t p, size_t k, bool bf16)
 {
     const struct gemm_kernels *kernels = kernels_of(cpu);
     if (kind == GEMM_FORWARD)
@@ -162,8 +162,7 @@ static void pack(struct cpu *cpu, float *out, const float *b, size_t ldb, size_t
     for (size_t j = 0; j < n; j += COLUMNS) {
         size_t columns = smaller(COLUMNS, n - j), block = block_of(k), width = strip_width(kernels, columns);
         for (size_t p = 0; p < k; p += block)
-            pack_block(cpu, out + j * k + p * width, GEMM_FORWARD, b, ldb, j, columns, p, smaller(block, k - p),
-                       bf16);
+            pack_block(cpu, out + j * k + p * width, GEMM_FORWARD, b, ldb, j, columns, p, smaller(block, k - p), bf16);
     }
 }
 
@@ -172,11 +171,8 @@ bool gemm_builtin(struct gemm_library *library)
     const struct gemm_kernels *kernels = gemm_kernels_choose();
     if (!kernels)
         return false;
-    *library = (struct gemm_library){.row_multiple = 1,
-                                     .run = run,
-                                     .packed_size = packed_size,
-                                     .pack = pack,
-                                     .state = (void *)(uintptr_t)kernels};
+    *library = (struct gemm_library){
+        .row_multiple = 1, .run = run, .packed_size = packed_size, .pack = pack, .state = (void *)(uintptr_t)kernels};
     snprintf(library->name, sizeof library->name, "builtin (%s)", kernels->name);
     return true;
 }

@@ -15,12 +15,13 @@ struct entry {
 static const struct entry entries[] = {
     {"builtin", "this processor has no AVX2, which the built-in kernels need", gemm_builtin},
     {"openblas", "", gemm_openblas},
-    {"onednn", "no oneDNN here: install libdnnl2, or, where this was built without it, libdnnl-dev and build again", gemm_onednn},
+    {"onednn", "no oneDNN here: install libdnnl2, or, where this was built without it, libdnnl-dev and build again",
+     gemm_onednn},
 };
 enum { ENTRIES = sizeof entries / sizeof entries[0] };
 
-/* Measured: with AVX2 the built-in kernels reach 87 to 95 % of the peak, oneDNN about as much, OpenBLAS 82 to 91 %; with
- * AVX-512 oneDNN 95 to 99 % and it alone knows bf16; elsewhere OpenBLAS has kernels for the processor. */
+/* Measured: with AVX2 the built-in kernels reach 87 to 95 % of the peak, oneDNN about as much, OpenBLAS 82 to 91 %;
+ * with AVX-512 oneDNN 95 to 99 % and it alone knows bf16; elsewhere OpenBLAS has kernels for the processor. */
 static bool choose(struct gemm_library *library)
 {
     const struct cpu_kernels *kernels = cpu_kernels_choose();
@@ -41,6 +42,8 @@ int gemm_choose(struct gemm_library *library, const char *name, struct error *er
                 return 0;
             return error_set(err, STATUS_USAGE, "--gemm %s: %s", name, entries[i].missing);
         }
-    return error_set(err, STATUS_USAGE, "--gemm: there is no matrix library '%s'; there are auto, builtin, openblas, "
-                                        "onednn", name);
+    return error_set(err, STATUS_USAGE,
+                     "--gemm: there is no matrix library '%s'; there are auto, builtin, openblas, "
+                     "onednn",
+                     name);
 }

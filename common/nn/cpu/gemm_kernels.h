@@ -24,8 +24,8 @@ struct gemm_kernels {
     const char *name;     /* "avx2" */
     size_t rows, columns; /* of a micro kernel */
     void (*tile)(const struct gemm_tile *t);
-    /* Panels of the second operand from b[columns, k], and from b[k, columns]; what a last panel lacks is filled up with
-     * finite numbers. */
+    /* Panels of the second operand from b[columns, k], and from b[k, columns]; what a last panel lacks is filled up
+     * with finite numbers. */
     void (*pack_b_lines)(float *out, const float *b, size_t ldb, size_t columns, size_t k);
     void (*pack_b_columns)(float *out, const float *b, size_t ldb, size_t columns, size_t k);
     /* Panels of the first operand from a[k, rows]. */

@@ -35,8 +35,8 @@ void int8_free(struct int8_weight *q)
 
 static void quantise_output(struct int8_weight *q, const float *w, size_t j)
 {
-    int8_t *out = q->panels + j / INT8_COLUMNS * INT8_COLUMNS * groups_of(q->k) * INT8_GROUP +
-                  j % INT8_COLUMNS * INT8_GROUP;
+    int8_t *out =
+        q->panels + j / INT8_COLUMNS * INT8_COLUMNS * groups_of(q->k) * INT8_GROUP + j % INT8_COLUMNS * INT8_GROUP;
     float largest = 0;
     for (size_t p = 0; p < q->k; p++)
         largest = fabsf(w[p]) > largest ? fabsf(w[p]) : largest;

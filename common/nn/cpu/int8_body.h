@@ -28,8 +28,7 @@ enum { INT8_VECTORS = 1 };
 #define int8_broadcast _mm512_set1_epi32
 #define int8_load(p) _mm512_loadu_si512((const void *)(p))
 #define int8_store(p, x) _mm512_storeu_si512((void *)(p), x)
-#define int8_step(sum, a, b)                                                                                           \
-    _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_maddubs_epi16(a, b), _mm512_set1_epi16(1)))
+#define int8_step(sum, a, b) _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_maddubs_epi16(a, b), _mm512_set1_epi16(1)))
 #elif defined(__AVX2__)
 typedef __m256i int8_sums;
 enum { INT8_VECTORS = 2 };
@@ -37,8 +36,7 @@ enum { INT8_VECTORS = 2 };
 #define int8_broadcast _mm256_set1_epi32
 #define int8_load(p) _mm256_loadu_si256((const __m256i *)(const void *)(p))
 #define int8_store(p, x) _mm256_storeu_si256((__m256i *)(void *)(p), x)
-#define int8_step(sum, a, b)                                                                                           \
-    _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), _mm256_set1_epi16(1)))
+#define int8_step(sum, a, b) _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), _mm256_set1_epi16(1)))
 #endif
 
 #if defined(__AVX2__)
@@ -80,8 +78,7 @@ static inline void int8_sums_of_rows(size_t rows, const struct int8_tile *t, con
             int32_t sum = 0;
             for (size_t g = 0; g < t->groups; g++)
                 for (size_t q = 0; q < INT8_GROUP; q++)
-                    sum += a[i * t->lda + g * INT8_GROUP + q] *
-                           t->b[(g * INT8_COLUMNS + j) * INT8_GROUP + q];
+                    sum += a[i * t->lda + g * INT8_GROUP + q] * t->b[(g * INT8_COLUMNS + j) * INT8_GROUP + q];
             sums[i * INT8_COLUMNS + j] = sum;
         }
 }

@@ -1,5 +1,5 @@
-/* int8_kernels.h - the loops of products of 8-bit integers that one thread runs; their text is int8_body.h, compiled for
- * each kind of processor. int8.c calls them and says what the numbers mean. */
+/* int8_kernels.h - the loops of products of 8-bit integers that one thread runs; their text is int8_body.h, compiled
+ * for each kind of processor. int8.c calls them and says what the numbers mean. */
 #ifndef NN_CPU_INT8_KERNELS_H
 #define NN_CPU_INT8_KERNELS_H
 
@@ -17,12 +17,12 @@ struct int8_tile {
     size_t groups;        /* k / INT8_GROUP, rounded up */
     const uint8_t *a;     /* [rows, lda] */
     size_t lda;
-    const int8_t *b;              /* one panel */
-    const float *row_scale;       /* [rows] */
-    const int32_t *zero_point;    /* [rows] */
-    const float *column_scale;    /* [columns] */
-    const int32_t *column_sum;    /* [columns] sum of the column's weights */
-    const float *bias;            /* [columns] or NULL */
+    const int8_t *b;           /* one panel */
+    const float *row_scale;    /* [rows] */
+    const int32_t *zero_point; /* [rows] */
+    const float *column_scale; /* [columns] */
+    const int32_t *column_sum; /* [columns] sum of the column's weights */
+    const float *bias;         /* [columns] or NULL */
     float *c;
     size_t ldc;
 };
@@ -36,8 +36,7 @@ struct int8_kernels {
     void (*quantise_row)(uint8_t *out, float *scale, int32_t *zero_point, const float *x, size_t n);
 };
 
-extern const struct int8_kernels int8_kernels_generic, int8_kernels_avx2, int8_kernels_avx512,
-    int8_kernels_avx512vnni;
+extern const struct int8_kernels int8_kernels_generic, int8_kernels_avx2, int8_kernels_avx512, int8_kernels_avx512vnni;
 /* The best of them for this processor. All give the same results. */
 const struct int8_kernels *int8_kernels_choose(void);
 

@@ -2,8 +2,8 @@
  * which define KERNELS (the table's name) and KERNELS_NAME and are compiled for different processors.
  *
  * Written as plain loops that the compiler vectorises; `omp simd reduction` allows it to split a sum into lanes, in an
- * order that is fixed when the file is compiled. Of libm only a row's log is called: exp and the normal distribution are polynomials
- * with stated errors (t/unit/nn.c measures them).
+ * order that is fixed when the file is compiled. Of libm only a row's log is called: exp and the normal distribution
+ * are polynomials with stated errors (t/unit/nn.c measures them).
  */
 #include <math.h>
 #include <string.h>
@@ -198,8 +198,8 @@ static void column_sums(float *restrict out, const float *x, size_t rows, size_t
     }
 }
 
-/* Philox4x32-10 for 16 consecutive counters at once, as in base/rng.c but in planes, so that it vectorises. Each half of
- * a word decides about one element, 128 in all: a probability is taken to 1/65536. */
+/* Philox4x32-10 for 16 consecutive counters at once, as in base/rng.c but in planes, so that it vectorises. Each half
+ * of a word decides about one element, 128 in all: a probability is taken to 1/65536. */
 static void dropout_block(float *restrict mask, uint32_t first, uint32_t limit, float keep_scale,
                           const uint32_t counter[3], const uint32_t key[2])
 {
@@ -315,8 +315,8 @@ static inline const float *mask_of_query(float *mask, const struct head *h, size
     return mask + i % together * h->tokens;
 }
 
-static void attention_plain(float *context, size_t ldc, float *probabilities, const float *q, size_t ldq, const float *k,
-                            const float *v, size_t ldkv, const struct head *h)
+static void attention_plain(float *context, size_t ldc, float *probabilities, const float *q, size_t ldq,
+                            const float *k, const float *v, size_t ldkv, const struct head *h)
 {
     float *keys = h->scratch, *p = keys + h->padded * h->size, *mask = p + h->padded;
     transpose_head(keys, k, ldkv, h->tokens, h->size, h->padded);
@@ -335,8 +335,8 @@ static void attention_plain(float *context, size_t ldc, float *probabilities, co
 }
 
 static void attention_backward_plain(float *dq, size_t lddq, float *dk, float *dv, size_t lddkv, const float *dcontext,
-                               size_t ldc, const float *probabilities, const float *q, size_t ldq, const float *k,
-                               const float *v, size_t ldkv, const struct head *h)
+                                     size_t ldc, const float *probabilities, const float *q, size_t ldq, const float *k,
+                                     const float *v, size_t ldkv, const struct head *h)
 {
     float *values = h->scratch, *dp = values + h->padded * h->size, *mask = dp + h->padded;
     transpose_head(values, v, ldkv, h->tokens, h->size, h->padded);
@@ -430,8 +430,8 @@ static void to_bf16(uint16_t *restrict out, const float *restrict x, size_t n)
 #define multiply_add(a, b, c) ((a) * (b) + (c))
 #endif
 
-/* torch.optim.AdamW: p -= lr wd p; m, v moving averages; p -= lr / c1 x m / (sqrt(v) / sqrt(c2) + eps). One function for
- * a step with a gradient and for one without, so that both round alike. */
+/* torch.optim.AdamW: p -= lr wd p; m, v moving averages; p -= lr / c1 x m / (sqrt(v) / sqrt(c2) + eps). One function
+ * for a step with a gradient and for one without, so that both round alike. */
 static inline float adamw_element(float p, float first, float second, float keep, float rate, float inverse_root,
                                   float epsilon)
 {
@@ -463,8 +463,7 @@ enum { PAST = 32 /* elements whose steps are computed together, in registers */ 
  * and a rate that still rises makes up for at most a factor of 4 of that, so where four times the update changes
  * nothing, no later one does. */
 static inline size_t adamw_past_block(float *restrict p, float *restrict m, float *restrict v,
-                                      const struct nn_adamw_past *past, size_t steps, float b1, float b2,
-                                      float epsilon)
+                                      const struct nn_adamw_past *past, size_t steps, float b1, float b2, float epsilon)
 {
     for (size_t s = 0; s < steps; s++) {
         float keep = past[s].keep, rate = past[s].rate, inverse_root = past[s].inverse_root;

@@ -1,5 +1,5 @@
-/* kernels_table.h - the table of the kernels of one kind of processor; included last by kernels_*.c, which define KERNELS,
- * KERNELS_NAME, ATTENTION and ATTENTION_BACKWARD. */
+/* kernels_table.h - the table of the kernels of one kind of processor; included last by kernels_*.c, which define
+ * KERNELS, KERNELS_NAME, ATTENTION and ATTENTION_BACKWARD. */
 const struct cpu_kernels KERNELS = {
     .name = KERNELS_NAME,
     .add_bias = add_bias,

@@ -27,8 +27,8 @@ struct cpu {
     struct cpu_scratch *scratch; /* [threads] */
     float *shared;               /* for collectives: packed or rounded operands */
     size_t shared_size;
-    double *partial;             /* [CPU_PARTIAL_SUMS] */
-    struct prepared *prepared;   /* weights in prepared form */
+    double *partial;           /* [CPU_PARTIAL_SUMS] */
+    struct prepared *prepared; /* weights in prepared form */
     size_t n_prepared;
 };
 
