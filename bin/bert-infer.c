@@ -13,6 +13,7 @@
 #include "base/progress.h"
 #include "base/utf8.h"
 #include "bert/classifier.h"
+#include "bert/precision.h"
 #include "bert/spool.h"
 #include "wire/json.h"
 #include "wire/lines.h"
@@ -338,9 +339,7 @@ static int open_classifier(struct session *s, const char *folder, struct error *
                                                .max_len = s->o->max_len};
     if (classifier_open(&s->classifier, folder, &options, err) < 0)
         return -1;
-    if (options.weights == NN_WEIGHTS_BF16 && !s->classifier.nn.fast_bf16)
-        inform(0, "no bf16 products here (%s): float32 products of rounded numbers instead, which are not faster",
-               s->classifier.nn.library);
+    inform_of_slow_bf16(&s->classifier.nn);
     return 0;
 }
 

@@ -204,7 +204,8 @@ double optimiser_update(struct optimiser *o, const struct nn *nn, struct paramet
     nn->parallel(nn, update, &w);
     if (!isfinite(w.norm))
         return w.norm;
-    remember(o, learning_rate);
+    if (o->lazy && o->rates[WORD_EMBEDDINGS] != 0)
+        remember(o, learning_rate);
     o->step++;
     for (size_t i = 0; i < o->n_touched; i++)
         o->updated[o->touched[i]] = o->step;

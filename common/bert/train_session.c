@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "bert/evaluate.h"
 #include "bert/model_card.h"
+#include "bert/precision.h"
 #include "bert/run_state.h"
 #include "bert/selection.h"
 #include "bert/spool.h"
@@ -109,9 +110,7 @@ static int open_model_and_vocabulary(struct session *s, struct error *err)
         return -1;
     if (!s->recorded && !(s->source = hub_resolve(o->model ? o->model : o->vocab, err)))
         return -1;
-    if (s->nn.precision == NN_BF16 && !s->nn.fast_bf16)
-        inform(0, "no bf16 products here (%s): float32 products of rounded numbers instead, which are not faster",
-               s->nn.library);
+    inform_of_slow_bf16(&s->nn);
     s->lock = run_state_take(s->state, err);
     if (s->lock < 0)
         return -1;

@@ -51,6 +51,13 @@ static bool drops(const struct model_dropout *d)
     return d->hidden > 0 || d->attention > 0 || d->classifier > 0;
 }
 
+/* A batch is about to be computed. */
+static void touch_words(void *context, const struct batch *b)
+{
+    struct run *r = context;
+    optimiser_touch(&r->optimiser, r->nn, &r->m->parameters, b->ids, b->tokens);
+}
+
 static void run_init(struct run *r)
 {
     const struct train_options *o = r->o;
@@ -64,6 +71,8 @@ static void run_init(struct run *r)
     r->optimiser.lazy = !r->objectives->dense_word_gradient;
     r->optimiser.weight_decay = o->weight_decay;
     r->optimiser.max_grad_norm = o->max_grad_norm;
+    r->objectives->before_pass = touch_words;
+    r->objectives->before_pass_context = r;
     r->batch.row_multiple = r->nn->row_multiple;
     activations_init(&r->training, c, true);
     activations_init(&r->inference, c, false);
@@ -81,6 +90,7 @@ static void run_init(struct run *r)
 
 static void run_free(struct run *r)
 {
+    r->objectives->before_pass = NULL;
     optimiser_free(&r->optimiser);
     activations_free(&r->training);
     activations_free(&r->inference);
@@ -101,13 +111,6 @@ static void order_rows(struct run *r)
     }
 }
 
-/* A batch is about to be computed. */
-static void touch_words(void *context, const struct batch *b)
-{
-    struct run *r = context;
-    optimiser_touch(&r->optimiser, r->nn, &r->m->parameters, b->ids, b->tokens);
-}
-
 /* The rows which[0..n) are one step, computed in batches of at most batch_size. Returns its loss. */
 static double accumulate_gradients(struct run *r, const uint64_t *which, size_t n)
 {
@@ -115,8 +118,6 @@ static double accumulate_gradients(struct run *r, const uint64_t *which, size_t 
     const struct objective_rows step = {r->data->train, which, n, r->s.rows_done};
     optimiser_clear(&r->optimiser, r->nn, &r->m->parameters);
     r->training.overwrite = true;
-    r->objectives->before_pass = touch_words;
-    r->objectives->before_pass_context = r;
     return objectives_step(r->objectives, r->m, r->nn, &r->training, &r->batch, dropout, &step,
                            (size_t)r->o->batch_size, r->optimiser.gradients);
 }

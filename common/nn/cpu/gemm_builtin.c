@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "nn/cpu/gemm_kernels.h"
+#include "nn/cpu/operand.h"
 #include "nn/cpu/state.h"
 
 enum {
@@ -132,9 +133,7 @@ static struct operand pack_across(struct cpu *cpu, const struct gemm *g)
 static struct operand round_rows(struct cpu *cpu, const struct gemm *g)
 {
     float *rounded = cpu_shared(cpu, g->m * g->k);
-#pragma omp for
-    for (size_t i = 0; i < g->m; i++)
-        cpu->kernels->round_bf16(rounded + i * g->k, g->a + i * g->lda, g->k);
+    operand_copy(cpu, rounded, OPERAND_ROUNDED, g->a, g->lda, g->m, g->k, g->k);
     return (struct operand){rounded, g->k, false};
 }
 
