@@ -10,6 +10,7 @@
 #include "base/cli.h"
 #include "base/diag.h"
 #include "base/io.h"
+#include "bert/label_source.h"
 #include "bert/objectives/label.h"
 #include "bert/parameter_groups.h"
 #include "bert/run_state.h"
@@ -133,7 +134,13 @@ static void parse(struct session_options *o, int argc, char **argv, struct run_r
         {'\0', "dropout", CLI_DOUBLE, &t->dropout, "X", .min = 0, .max = 0.99, .no_default = true,
          .help = "instead of the model's own probabilities"},
         {'\0', "no-shuffle", CLI_UNFLAG, &t->shuffle, .help = "take the rows in their order"},
-        {'\0', "objective", CLI_STRING, &t->objective, "SPEC", .help = "terms and weights, as label=0.7,soft=0.3"},
+        {'\0', "objective", CLI_STRING, &t->objective, "SPEC", .help = "terms and weights, as label=0.7,soft=0.3@0.7"},
+        {'\0', "label-source", CLI_CHOICE, &t->label_source, "WHOSE", .choices = LABEL_SOURCE_CHOICES,
+         .help = "whose labels the terms take for gold"},
+        {'\0', "unlabelled", CLI_FILE, &o->unlabelled, "FILE",
+         .help = "token stream of further text, for the term polarity"},
+        {'\0', "temperature", CLI_DOUBLE, &t->temperature, "X", .min = 0.01, .max = 100,
+         .help = "of the teacher's and the student's probabilities in the term soft"},
         {'\0', "mlm-probability", CLI_DOUBLE, &t->mlm_probability, "X", .min = 0.001, .max = 1,
          .help = "with the term mlm: share of the tokens that are masked"},
         {'\0', "whole-word-masking", CLI_FLAG, &t->whole_word_masking,
@@ -233,6 +240,8 @@ int main(int argc, char **argv)
                                           .keep = 1,
                                           .layer_wise_lr_decay = 1,
                                           .mlm_probability = 0.15,
+                                          .label_source = "gold",
+                                          .temperature = 1,
                                           .objective = "label"}};
     struct session s = {0};
     struct error err = {0};

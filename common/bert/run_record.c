@@ -112,6 +112,7 @@ int run_record_write(const char *state, const struct run_record *r, const char *
     add_member(&out, "kernels", r->kernels);
     add_member(&out, "train_sha256", r->train_sha256);
     add_member(&out, "validation_sha256", r->validation_sha256);
+    add_member(&out, "unlabelled_sha256", r->unlabelled_sha256);
     add_member(&out, "weights_fingerprint", r->weights_fingerprint);
     add_member(&out, "source", r->source);
     add_member(&out, "metrics", r->metrics);
@@ -182,7 +183,8 @@ int run_record_read(struct run_record *r, const char *state, struct error *err)
     (void)take_digest(r, "weights_fingerprint", r->weights_fingerprint, sizeof r->weights_fingerprint);
     if (!member_text(r, "version") || !r->device || !r->library || !r->kernels || !r->source ||
         !take_digest(r, "train_sha256", r->train_sha256, sizeof r->train_sha256) ||
-        !take_digest(r, "validation_sha256", r->validation_sha256, sizeof r->validation_sha256) || !take_argv(r)) {
+        !take_digest(r, "validation_sha256", r->validation_sha256, sizeof r->validation_sha256) ||
+        !take_digest(r, "unlabelled_sha256", r->unlabelled_sha256, sizeof r->unlabelled_sha256) || !take_argv(r)) {
         error_set(err, STATUS_FAILURE, "%s: is no record of a run, or one of another version", path);
         goto fail;
     }

@@ -16,6 +16,7 @@ struct run_record {
     const char *device, *library, *kernels;         /* struct nn's */
     char train_sha256[SHA256_HEX_SIZE];             /* spool_digest */
     char validation_sha256[SHA256_HEX_SIZE];        /* empty: no validation rows */
+    char unlabelled_sha256[SHA256_HEX_SIZE];        /* empty: no unlabelled rows */
     char weights_fingerprint[FINGERPRINT_HEX_SIZE]; /* of what it started from */
     const char *source;                             /* where the vocabulary and the weights are: an absolute path */
     const char *metrics;                            /* an absolute path, "-", or NULL */

@@ -18,7 +18,8 @@
 static const char prefix[] = "checkpoint-";
 /* What the record is called from the moment that the run is over, while the state is put in order or removed. */
 static const char finished_name[] = "finished.json", removing_name[] = "removing.json";
-static const char *const files[] = {RUN_RECORD, RUN_READING, RUN_TRAIN, RUN_VALIDATION, removing_name, finished_name};
+static const char *const files[] = {RUN_RECORD,     RUN_READING,   RUN_TRAIN,    RUN_VALIDATION,
+                                    RUN_UNLABELLED, removing_name, finished_name};
 enum { FILES = sizeof files / sizeof files[0] };
 
 char *run_state_path(const char *model_folder)

@@ -4,6 +4,7 @@
  *     run.json            what the run is (run_record.h); written last of the three, so where it is, the rows are whole
  *     train.tokens        the training rows, a token stream
  *     validation.tokens   the validation rows, if there are any
+ *     unlabelled.tokens   the unlabelled rows, if there are any
  *     reading             a run is at its beginning, and has no record yet
  *     checkpoint-N/       the model after N steps, with trainer_state.json and trainer_state.safetensors
  *
@@ -22,6 +23,7 @@
 #define RUN_READING "reading"
 #define RUN_TRAIN "train.tokens"
 #define RUN_VALIDATION "validation.tokens"
+#define RUN_UNLABELLED "unlabelled.tokens"
 
 /* DIR.state, whatever slashes DIR ends in. Freed by the caller. */
 char *run_state_path(const char *model_folder);

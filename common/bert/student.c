@@ -25,8 +25,8 @@ void student_tokens_free(struct student_tokens *t)
 }
 
 int student_make(struct model *m, struct objectives *objectives, const char *init, const struct vocabulary *v,
-                 const struct student_tokens *tokens, const struct rows *train, const char *rows_name, size_t classes,
-                 const struct train_options *o, bool *fresh, struct error *err)
+                 const struct student_tokens *tokens, const struct train_data *data, const char *rows_name,
+                 const struct stream_head *head, const struct train_options *o, bool *fresh, struct error *err)
 {
     struct model_heads heads;
     int status = 0;
@@ -35,18 +35,21 @@ int student_make(struct model *m, struct objectives *objectives, const char *ini
         bert_config_preset(&m->config, init, (long)v->n_tokens);
         m->config.pad_token_id = v->pad >= 0 ? v->pad : 0;
     }
-    const struct objective_setting setting = {.rows = train,
-                                              .classes = classes,
+    const struct objective_setting setting = {.rows = data->train,
+                                              .classes = head->n_labels,
                                               .config = &m->config,
                                               .tokens = &tokens->table,
                                               .seed = o->seed,
                                               .mlm_probability = o->mlm_probability,
                                               .whole_word_masking = o->whole_word_masking,
                                               .class_weights = o->class_weights,
-                                              .label_smoothing = o->label_smoothing};
-    if (model_check_rows(m, train, err) < 0 || objectives_prepare(objectives, &setting, err) < 0)
+                                              .label_smoothing = o->label_smoothing,
+                                              .labels = (const char *const *)head->labels,
+                                              .unlabelled = data->unlabelled,
+                                              .temperature = o->temperature};
+    if (model_check_rows(m, data->train, err) < 0 || objectives_prepare(objectives, &setting, err) < 0)
         return error_prefix(err, "%s", rows_name);
-    objectives_heads(objectives, &m->config, classes, &heads);
+    objectives_heads(objectives, &m->config, head->n_labels, &heads);
     if (!init && !heads.pooler && m->checkpoint.has_pooler)
         model_heads_keep_pooler(&heads, &m->config);
     if (init)

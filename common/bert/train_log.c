@@ -58,6 +58,8 @@ static void add_recipe(struct buf *b, const struct model *m, const struct train_
                        const struct optimiser *optimiser, const struct train_plan *plan)
 {
     add_text(b, "objective", o->objective);
+    add_optional(b, "label_source", o->label_source);
+    add_optional(b, "control", o->control);
     if (plan->class_weights) {
         buf_addstr(b, ",\"class_weights\":[");
         for (size_t c = 0; c < m->classes; c++) {
@@ -93,8 +95,8 @@ static void add_recipe(struct buf *b, const struct model *m, const struct train_
 }
 
 void train_log_start(const struct train_reports *r, const struct model *m, const struct nn *nn,
-                     const struct train_data *data, const struct train_options *o, const struct optimiser *optimiser,
-                     const struct train_plan *plan)
+                     const struct objectives *objectives, const struct train_data *data, const struct train_options *o,
+                     const struct optimiser *optimiser, const struct train_plan *plan)
 {
     struct buf b = {0};
     if (!r->metrics)
@@ -116,7 +118,12 @@ void train_log_start(const struct train_reports *r, const struct model *m, const
     add_optional(&b, "train_sha256", r->train_sha256);
     add_integer(&b, "validation_rows", data->validation ? (long long)data->validation->n : 0);
     add_optional(&b, "validation_sha256", r->validation_sha256);
+    if (data->unlabelled) {
+        add_integer(&b, "unlabelled_rows", (long long)data->unlabelled->n);
+        add_optional(&b, "unlabelled_sha256", r->unlabelled_sha256);
+    }
     add_recipe(&b, m, o, optimiser, plan);
+    objectives_describe(objectives, &b);
     write_record(r, &b);
 }
 

@@ -17,8 +17,8 @@ struct train_plan {
 
 /* Each writes one record where metrics are wanted; a failure stays in the output's error. */
 void train_log_start(const struct train_reports *r, const struct model *m, const struct nn *nn,
-                     const struct train_data *data, const struct train_options *o, const struct optimiser *optimiser,
-                     const struct train_plan *plan);
+                     const struct objectives *objectives, const struct train_data *data, const struct train_options *o,
+                     const struct optimiser *optimiser, const struct train_plan *plan);
 /* loss: mean over the step's rows; rate: the one that this step used; norm: before clipping. */
 void train_log_step(const struct train_reports *r, uint64_t step, double epoch, double loss, double rate, double norm);
 void train_log_evaluation(const struct train_reports *r, uint64_t step, double epoch, const struct evaluation *e);

@@ -11,6 +11,7 @@
 #include "base/hub.h"
 #include "base/memory.h"
 #include "bert/evaluate.h"
+#include "bert/label_source.h"
 #include "bert/model_card.h"
 #include "bert/precision.h"
 #include "bert/run_state.h"
@@ -87,9 +88,12 @@ static int check_state(const struct session *s, struct error *err)
 static int check_label_options(const struct session *s, struct error *err)
 {
     const struct train_options *t = &s->o->train;
-    for (size_t i = 0; i < s->objectives.n; i++)
-        if (s->objectives.terms[i].kind == &objective_label)
-            return 0;
+    if (t->temperature != 1 && !objectives_have(&s->objectives, &objective_soft))
+        return error_set(err, STATUS_USAGE,
+                         "--temperature works on the objective term 'soft', which --objective %s does not have",
+                         t->objective);
+    if (objectives_have(&s->objectives, &objective_label))
+        return 0;
     if (!t->class_weights && t->label_smoothing == 0)
         return 0;
     return error_set(err, STATUS_USAGE, "--%s works on the objective term 'label', which --objective %s does not have",
@@ -130,6 +134,18 @@ static int open_model_and_vocabulary(struct session *s, struct error *err)
 
 /* ---- rows ---- */
 
+/* Text for terms that need no labels. It must be of the same vocabulary. */
+static int read_unlabelled(struct session *s, struct error *err)
+{
+    const char *path = s->o->unlabelled;
+    if (!path)
+        return 0;
+    s->unlabelled_name = s->recorded ? path_join(s->state, RUN_UNLABELLED) : xstrdup(path);
+    if (spool_read(&s->unlabelled, &s->unlabelled_head, s->unlabelled_name, s->vocabulary.sha256, err) < 0)
+        return -1;
+    return s->unlabelled.n > 0 ? 0 : error_set(err, STATUS_FAILURE, "%s: there are no rows", s->unlabelled_name);
+}
+
 /* Validation rows first: they are in a file, and the training rows may be the end of a long pipe. */
 static int read_rows(struct session *s, struct error *err)
 {
@@ -139,6 +155,8 @@ static int read_rows(struct session *s, struct error *err)
     if (o->validation)
         s->validation_name = s->recorded ? path_join(s->state, RUN_VALIDATION) : xstrdup(o->validation);
     const char *path = s->recorded ? s->train_name : o->file;
+    if (read_unlabelled(s, err) < 0)
+        return -1;
     if ((o->validation &&
          spool_read(&s->validation, &s->validation_head, s->validation_name, s->vocabulary.sha256, err) < 0) ||
         spool_read(&s->train, &s->head, path, s->vocabulary.sha256, err) < 0)
@@ -171,17 +189,21 @@ static int check_digest(const char *now, const char *then, const char *what, str
 /* The digests, which a run that goes on must find as they were. */
 static int digest_rows(struct session *s, struct error *err)
 {
-    char train[SHA256_HEX_SIZE], validation[SHA256_HEX_SIZE] = "";
+    char train[SHA256_HEX_SIZE], validation[SHA256_HEX_SIZE] = "", unlabelled[SHA256_HEX_SIZE] = "";
     spool_digest(&s->train, train);
     if (s->o->validation)
         spool_digest(&s->validation, validation);
+    if (s->o->unlabelled)
+        spool_digest(&s->unlabelled, unlabelled);
     if (s->recorded)
         return check_digest(train, s->record.train_sha256, s->train_name, err) < 0 ||
-                       check_digest(validation, s->record.validation_sha256, s->validation_name, err) < 0
+                       check_digest(validation, s->record.validation_sha256, s->validation_name, err) < 0 ||
+                       check_digest(unlabelled, s->record.unlabelled_sha256, s->unlabelled_name, err) < 0
                    ? -1
                    : 0;
     memcpy(s->record.train_sha256, train, sizeof train);
     memcpy(s->record.validation_sha256, validation, sizeof validation);
+    memcpy(s->record.unlabelled_sha256, unlabelled, sizeof unlabelled);
     return 0;
 }
 
@@ -235,13 +257,41 @@ static void warn_of_rows(const struct session *s)
              "gold labels (--objective label=0.7,soft=0.3)");
 }
 
+static struct train_data data_of(const struct session *s)
+{
+    return (struct train_data){s->is_shaped ? &s->shaped : &s->train, s->o->validation ? &s->validation : NULL,
+                               s->o->unlabelled ? &s->unlabelled : NULL};
+}
+
+/* What the terms see of the training rows. The spool keeps them as they came, so that a run that goes on does the same
+ * again. */
+static int shape_rows(struct session *s, struct error *err)
+{
+    const struct train_options *t = &s->o->train;
+    bool other_labels = strcmp(t->label_source, "gold") != 0;
+    if (!other_labels)
+        return 0;
+    s->is_shaped = true;
+    if (rows_append(&s->shaped, &s->train, err) < 0)
+        return -1;
+    if (other_labels)
+        label_source_apply(&s->shaped, t->label_source);
+    return 0;
+}
+
 static int make_model(struct session *s, struct error *err)
 {
     const struct session_options *o = s->o;
+    struct train_data data;
     bool fresh;
     student_tokens_init(&s->tokens, &s->vocabulary);
-    if (student_make(&s->model, &s->objectives, s->has_checkpoint ? NULL : o->init, &s->vocabulary, &s->tokens,
-                     &s->train, s->train_name, s->head.n_labels, &o->train, &fresh, err) < 0)
+    if (s->o->unlabelled && model_check_rows(&s->model, &s->unlabelled, err) < 0)
+        return error_prefix(err, "%s", s->unlabelled_name);
+    if (shape_rows(s, err) < 0)
+        return error_prefix(err, "%s", s->train_name);
+    data = data_of(s);
+    if (student_make(&s->model, &s->objectives, s->has_checkpoint ? NULL : o->init, &s->vocabulary, &s->tokens, &data,
+                     s->train_name, &s->head, &o->train, &fresh, err) < 0)
         return -1;
     if (model_check_rows(&s->model, &s->validation, err) < 0)
         return error_prefix(err, "%s", s->validation_name);
@@ -345,6 +395,7 @@ static int record_run(struct session *s, struct error *err)
 {
     const struct session_options *o = s->o;
     char *train = path_join(s->state, RUN_TRAIN), *validation = path_join(s->state, RUN_VALIDATION);
+    char *unlabelled = path_join(s->state, RUN_UNLABELLED);
     long old = run_state_clear(s->state, err); /* so that what will be there is of this run */
     int result = -1;
     if (old < 0)
@@ -362,26 +413,29 @@ static int record_run(struct session *s, struct error *err)
     s->owns_state = true;
     if (spool_write(train, &s->train, &s->head, err) < 0 ||
         (o->validation && spool_write(validation, &s->validation, &s->validation_head, err) < 0) ||
+        (o->unlabelled && spool_write(unlabelled, &s->unlabelled, &s->unlabelled_head, err) < 0) ||
         run_record_write(s->state, &s->record, o->options, err) < 0 || run_state_begun(s->state, err) < 0)
         goto done;
     result = 0;
 done:
     free(train);
     free(validation);
+    free(unlabelled);
     return result;
 }
 
 static int train(struct session *s, bool (*stop)(void), struct error *err)
 {
     const struct session_options *o = s->o;
-    struct train_data data = {&s->train, o->validation ? &s->validation : NULL};
+    const struct train_data data = data_of(s);
     struct train_reports reports = {.metrics = o->metrics ? &s->metrics : NULL,
                                     .argc = s->record.argc,
                                     .argv = s->record.argv,
                                     .model = o->model ? o->model : o->init,
                                     .weights_fingerprint = s->record.weights_fingerprint,
                                     .train_sha256 = s->record.train_sha256,
-                                    .validation_sha256 = s->record.validation_sha256};
+                                    .validation_sha256 = s->record.validation_sha256,
+                                    .unlabelled_sha256 = s->record.unlabelled_sha256};
     struct train_checkpoints checkpoints = {.context = s,
                                             .save = save_checkpoint,
                                             .load_weights = load_weights,
@@ -402,7 +456,7 @@ static int train(struct session *s, bool (*stop)(void), struct error *err)
 static int write_model(struct session *s, struct error *err)
 {
     const struct session_options *o = s->o;
-    struct train_data data = {&s->train, o->validation ? &s->validation : NULL};
+    const struct train_data data = data_of(s);
     struct buf card = {0};
     const char *origin = o->model ? o->model : "random weights";
     model_card_write(&card, &s->model, origin, &data, &o->train, &s->result);
@@ -466,13 +520,17 @@ void session_free(struct session *s)
     objectives_free(&s->objectives);
     rows_free(&s->train);
     rows_free(&s->validation);
+    rows_free(&s->unlabelled);
+    rows_free(&s->shaped);
     stream_head_free(&s->head);
     stream_head_free(&s->validation_head);
+    stream_head_free(&s->unlabelled_head);
     vocabulary_free(&s->vocabulary);
     student_tokens_free(&s->tokens);
     nn_free(&s->nn);
     free(s->train_name);
     free(s->validation_name);
+    free(s->unlabelled_name);
     free(s->source);
     free(s->absolute_source);
     free(s->absolute_metrics);

@@ -16,7 +16,7 @@
 #include "wire/stream.h"
 
 struct session_options {
-    const char *model, *init, *vocab, *output, *validation, *metrics;
+    const char *model, *init, *vocab, *output, *validation, *unlabelled, *metrics;
     const char *file; /* the training rows; NULL or "-": stdin */
     bool force, keep_state, resume;
     long threads;
@@ -41,10 +41,12 @@ struct session {
     bool has_checkpoint;
     char *source; /* the folder of -m, or the vocabulary of --init, or the newest checkpoint */
     char *absolute_source, *absolute_metrics;
-    char *train_name, *validation_name; /* where the rows come from, for messages */
+    char *train_name, *validation_name, *unlabelled_name; /* where the rows come from, for messages */
     struct vocabulary vocabulary;
-    struct stream_head head, validation_head;
-    struct rows train, validation;
+    struct stream_head head, validation_head, unlabelled_head;
+    struct rows train, validation, unlabelled;
+    struct rows shaped; /* the training rows as --label-source and --control make them; not used without these */
+    bool is_shaped;
     struct student_tokens tokens;
     struct objectives objectives;
     struct model model;

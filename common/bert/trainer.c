@@ -116,6 +116,7 @@ static double accumulate_gradients(struct run *r, const uint64_t *which, size_t 
 {
     const struct model_dropout *dropout = drops(&r->dropout) ? &r->dropout : NULL;
     const struct objective_rows step = {r->data->train, which, n, r->s.rows_done};
+    objectives_schedule(r->objectives, (double)r->s.step / (double)r->steps);
     optimiser_clear(&r->optimiser, r->nn, &r->m->parameters);
     r->training.overwrite = true;
     return objectives_step(r->objectives, r->m, r->nn, &r->training, &r->batch, dropout, &step,
@@ -369,7 +370,7 @@ static void log_start(const struct run *r)
                                     .parameters_trained = r->trained,
                                     .dropout = &r->dropout,
                                     .class_weights = class_weights_of(r->objectives)};
-    train_log_start(r->reports, r->m, r->nn, r->data, r->o, &r->optimiser, &plan);
+    train_log_start(r->reports, r->m, r->nn, r->objectives, r->data, r->o, &r->optimiser, &plan);
 }
 
 static int take_up(struct run *r, struct error *err)

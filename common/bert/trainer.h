@@ -30,6 +30,9 @@ struct train_options {
     double mlm_probability;                 /* of the term mlm: masking.h */
     bool whole_word_masking;
     const char *objective;                       /* the spec, for the records */
+    const char *label_source;                    /* rows_take_labels */
+    const char *control;                         /* controls.h; NULL: none */
+    double temperature;                          /* of the term soft */
     const char *metric;                          /* that tells the best evaluation (selection.h); NULL: none */
     long patience;                               /* evaluations without improvement that end the run; 0: any number */
     const char *class_weights, *freeze;          /* label.h, parameter_groups.h; NULL: none */
@@ -38,7 +41,7 @@ struct train_options {
 };
 
 struct train_data {
-    const struct rows *train, *validation; /* validation NULL: none */
+    const struct rows *train, *validation, *unlabelled; /* but for train NULL: none */
 };
 
 /* What a run ends with, for the model card and the last line. */
@@ -63,7 +66,7 @@ struct train_reports {
     int argc;
     char **argv;
     const char *model, *weights_fingerprint; /* what the run starts from: a MODEL, or the size of random weights */
-    const char *train_sha256, *validation_sha256;
+    const char *train_sha256, *validation_sha256, *unlabelled_sha256;
 };
 
 /* How a run is interrupted and goes on later. All of it may be NULL. */

@@ -43,6 +43,7 @@ int main(int argc, char **argv)
     struct student_tokens tokens;
     struct model m;
     struct rows rows = {0};
+    struct stream_head head;
     struct objectives objectives;
     struct activations a;
     struct batch b = {0};
@@ -52,12 +53,13 @@ int main(int argc, char **argv)
     if (argc != 4 && argc != 5)
         die(STATUS_USAGE, "usage: bert-gradients MODEL STREAM OUT [SPEC]");
     if (nn_cpu(&nn, &(struct nn_options){.threads = 0}, &err) < 0 || vocabulary_load(&v, argv[1], &err) < 0 ||
-        model_open(&m, argv[1], &err) < 0 || spool_read(&rows, NULL, argv[2], v.sha256, &err) < 0 ||
+        model_open(&m, argv[1], &err) < 0 || spool_read(&rows, &head, argv[2], v.sha256, &err) < 0 ||
         objectives_parse(&objectives, argc == 5 ? argv[4] : "label", &err) < 0)
         die_error(&err);
     student_tokens_init(&tokens, &v);
-    const struct train_options o = {.seed = 42, .mlm_probability = 0.15};
-    if (student_make(&m, &objectives, NULL, &v, &tokens, &rows, argv[2], m.classes, &o, &fresh, &err) < 0)
+    const struct train_options o = {.seed = 42, .mlm_probability = 0.15, .label_source = "gold", .temperature = 1};
+    const struct train_data data = {.train = &rows};
+    if (student_make(&m, &objectives, NULL, &v, &tokens, &data, argv[2], &head, &o, &fresh, &err) < 0)
         die_error(&err);
     uint64_t *which = xmalloc_array(rows.n, sizeof *which);
     for (size_t i = 0; i < rows.n; i++)

@@ -2,6 +2,8 @@
  *
  *     L = sum over terms of weight x (sum over its items of l) / (number of its items in the step)
  *
+ * where the weight may fall to 0 in the last part of the run.
+ *
  * A term's items are the rows that have what it needs (a gold label, a teacher's answer), or parts of them (masked
  * tokens); a step is everything between two updates, also when it is computed in several batches.
  * `--objective label=1,soft=0.3` names terms and weights; a new term is one file and one line in the table of
@@ -19,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "bert/model.h"
 #include "wire/rows.h"
@@ -56,6 +59,9 @@ struct objective_setting {
     bool whole_word_masking;
     const char *class_weights; /* of the term label, as label.h has them; NULL: none */
     double label_smoothing;
+    const char *const *labels;     /* [classes] their names */
+    const struct rows *unlabelled; /* further text, without labels or with a teacher's; NULL: none */
+    double temperature;            /* of the term soft; 1: none */
 };
 
 /* One batch as a term sees it. Gradients are added to; they are NULL where the loss alone is wanted. */
@@ -99,12 +105,16 @@ struct objective_kind {
     void (*add_rows)(struct objective *o, const struct objective_rows *rows, struct batch *b);
     /* Gradients += scale x dl/d... of each of its items; returns the sum of l. */
     double (*add)(const struct objective *o, struct objective_pass *p, double scale);
+    /* Appends members `,"NAME_...":value` about what prepare found out to a JSON object; NULL: nothing. */
+    void (*describe)(const struct objective *o, struct buf *json);
     void (*release)(struct objective *o);
 };
 
 struct objective {
     const struct objective_kind *kind;
     double weight;
+    double steady; /* share of the steps in which the weight stays; after it, it falls in a straight line to 0 */
+    double factor; /* what the schedule makes of the weight now */
     void *state;
     double count;             /* of the step */
     size_t first_row, n_rows; /* of its own in the batch */
@@ -120,15 +130,24 @@ struct objectives {
     void *before_pass_context;
 };
 
-extern const struct objective_kind objective_label, objective_soft, objective_mlm;
+extern const struct objective_kind objective_label, objective_soft, objective_mlm, objective_counterfactual,
+    objective_cue_text;
 
-/* "label", "label=1,soft=0.3". STATUS_USAGE names what is wrong and lists the terms. */
+/* "label", "label=1,soft=0.3@0.7" (weight 0.3 in 70 % of the steps, then falling to 0). STATUS_USAGE names what is
+ * wrong and lists the terms. */
 int objectives_parse(struct objectives *o, const char *spec, struct error *err);
 int objectives_prepare(struct objectives *o, const struct objective_setting *setting, struct error *err);
 /* The heads that the model needs; classes as the rows have them, taken where a term reads logits. To be freed. */
 void objectives_heads(const struct objectives *o, const struct bert_config *config, size_t classes,
                       struct model_heads *heads);
+/* Whether one of the terms is of that kind. */
+bool objectives_have(const struct objectives *o, const struct objective_kind *kind);
+/* What the terms found out about the training rows, as members of a JSON object. */
+void objectives_describe(const struct objectives *o, struct buf *json);
 void objectives_free(struct objectives *o);
+
+/* The weights as of the share `progress` of the steps, 0 at the first; from parsing on they are those of the first. */
+void objectives_schedule(struct objectives *o, double progress);
 
 /* The step's loss in parts. First, once, with all rows of the step: */
 void objectives_count(struct objectives *o, const struct objective_rows *step);

@@ -8,7 +8,8 @@
 #include "base/memory.h"
 #include "bert/objectives/objective.h"
 
-static const struct objective_kind *const kinds[] = {&objective_label, &objective_soft, &objective_mlm};
+static const struct objective_kind *const kinds[] = {&objective_label, &objective_soft, &objective_mlm,
+                                                     &objective_counterfactual, &objective_cue_text};
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
 static const struct objective_kind *find_kind(const char *name, size_t len)
@@ -29,22 +30,34 @@ static int unknown_term(const char *name, size_t len, struct error *err)
                      terms);
 }
 
-/* One "name" or "name=weight" of len bytes. */
+/* The number that [text, end) is; false where it is none, or not in (0, most]. */
+static bool parse_positive(const char *text, const char *end, double most, double *value)
+{
+    char *stop;
+    *value = text < end ? strtod(text, &stop) : 0;
+    return text < end && stop == end && isfinite(*value) && *value > 0 && *value <= most;
+}
+
+/* One "name", "name=weight" or "name=weight@share" of len bytes. */
 static int parse_term(struct objective *term, const char *text, size_t len, struct error *err)
 {
+    const char *at = memchr(text, '@', len), *end = text + len;
+    if (at)
+        len = (size_t)(at - text);
     const char *equals = memchr(text, '=', len);
     size_t name_len = equals ? (size_t)(equals - text) : len;
     term->kind = find_kind(text, name_len);
     if (!term->kind)
         return unknown_term(text, name_len, err);
-    term->weight = 1;
-    if (equals) {
-        char *end;
-        term->weight = strtod(equals + 1, &end);
-        if (end != text + len || end == equals + 1 || !isfinite(term->weight) || term->weight <= 0)
-            return error_set(err, STATUS_USAGE, "--objective: the weight of '%s' must be a number above 0, not '%.*s'",
-                             term->kind->name, (int)(text + len - equals - 1), equals + 1);
-    }
+    term->weight = term->steady = term->factor = 1;
+    if (equals && !parse_positive(equals + 1, text + len, HUGE_VAL, &term->weight))
+        return error_set(err, STATUS_USAGE, "--objective: the weight of '%s' must be a number above 0, not '%.*s'",
+                         term->kind->name, (int)(text + len - equals - 1), equals + 1);
+    if (at && !parse_positive(at + 1, end, 1, &term->steady))
+        return error_set(err, STATUS_USAGE,
+                         "--objective: what follows '@' of '%s' must be a share of the steps above 0 and at most 1, "
+                         "not '%.*s'",
+                         term->kind->name, (int)(end - at - 1), at + 1);
     return 0;
 }
 
@@ -93,6 +106,29 @@ void objectives_heads(const struct objectives *o, const struct bert_config *conf
     for (size_t i = 0; i < o->n; i++)
         if (o->terms[i].kind->add_heads)
             o->terms[i].kind->add_heads(&o->terms[i], config, heads);
+}
+
+bool objectives_have(const struct objectives *o, const struct objective_kind *kind)
+{
+    for (size_t i = 0; i < o->n; i++)
+        if (o->terms[i].kind == kind)
+            return true;
+    return false;
+}
+
+void objectives_describe(const struct objectives *o, struct buf *json)
+{
+    for (size_t i = 0; i < o->n; i++)
+        if (o->terms[i].kind->describe)
+            o->terms[i].kind->describe(&o->terms[i], json);
+}
+
+void objectives_schedule(struct objectives *o, double progress)
+{
+    for (size_t i = 0; i < o->n; i++) {
+        struct objective *term = &o->terms[i];
+        term->factor = progress <= term->steady ? 1 : (1 - progress) / (1 - term->steady);
+    }
 }
 
 void objectives_free(struct objectives *o)

@@ -34,9 +34,9 @@ double objectives_add(struct objectives *o, struct objective_pass *p)
     double loss = 0;
     for (size_t i = 0; i < o->n; i++) {
         const struct objective *term = &o->terms[i];
-        if (term->count <= 0)
+        double scale = term->count > 0 ? term->weight * term->factor / term->count : 0;
+        if (scale == 0)
             continue;
-        double scale = term->weight / term->count;
         p->first_row = term->first_row;
         p->n_rows = term->n_rows;
         loss += scale * term->kind->add(term, p, scale);

@@ -1,0 +1,21 @@
+/* reasoning.c - see reasoning.h. */
+#include "bert/objectives/reasoning.h"
+
+int32_t reasoning_label(const struct rows *rows, uint64_t row)
+{
+    const struct column *teacher = rows_find(rows, "teacher_label"), *gold = rows_find(rows, "label");
+    int32_t label = teacher ? column_i32(teacher)[row] : -1;
+    int32_t known = gold ? column_i32(gold)[row] : -1;
+    return known >= 0 && known != label ? -1 : label;
+}
+
+const int32_t *rows_list(const struct rows *rows, const char *name, uint64_t row, size_t *n)
+{
+    const struct column *c = rows_find(rows, name);
+    *n = 0;
+    if (!c)
+        return NULL;
+    const int64_t *offsets = column_offsets(c);
+    *n = (size_t)(offsets[row + 1] - offsets[row]);
+    return column_i32(c) + offsets[row];
+}

@@ -1,0 +1,19 @@
+/* reasoning.h - a row's reasoning as terms see it: which label it argues for, and the lists of the spool by row.
+ *
+ * A reasoning that argues against a known gold label teaches nothing that is wanted, so no term uses it (the row keeps
+ * its gold label in `label`, and the teacher's doubt in `soft`).
+ */
+#ifndef BERT_OBJECTIVES_REASONING_H
+#define BERT_OBJECTIVES_REASONING_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "wire/rows.h"
+
+/* The teacher's label; -1 where there is no teacher, or where a known gold label contradicts it. */
+int32_t reasoning_label(const struct rows *rows, uint64_t row);
+/* Row's part of the list column `name` (reason_ids, edit_ids), *n of them; 0 where the column is not there. */
+const int32_t *rows_list(const struct rows *rows, const char *name, uint64_t row, size_t *n);
+
+#endif
