@@ -100,7 +100,7 @@ static void train(struct trained *t, const struct rows *rows, const struct rows 
     struct bert_config config;
     struct model m;
     struct objectives objectives;
-    struct train_data data = {rows, validation};
+    struct train_data data = {.train = rows, .validation = validation};
     char *argv[] = {(char *)(uintptr_t) "bert-train", (char *)(uintptr_t) "-o",
                     (char *)(uintptr_t) "a \"quoted\" name"};
     struct train_reports reports = {.metrics = metrics, .argc = 3, .argv = argv};
@@ -393,7 +393,7 @@ static void test_divergence(void)
     free(t.slab);
     struct rows none = {0};
     struct train_result result;
-    struct train_data data = {&none, NULL};
+    struct train_data data = {.train = &none};
     struct error err = {0};
     ok(trainer_run(NULL, &nn, NULL, &data, &o, NULL, NULL, &result, &err) < 0, "no rows");
     is_string(err.text, "there are no rows to train on", "its message");
