@@ -1,4 +1,5 @@
 /* bert-infer.c - classifies text lines, NDJSON rows or a token stream: one record out for each record in, in order.
+ * With --as-teacher its answers take a teacher's place, with --attribution they say which words carried them.
  *
  * The work is in common/bert/classifier; here are the three kinds of input, and when to stop gathering rows: when there
  * is enough for one pass, or when the input pauses, so that a person who types a line gets its answer at once.
@@ -20,9 +21,10 @@
 #include "wire/stream.h"
 
 struct options {
-    const char *model, *input_format, *output, *weights, *gemm;
-    bool logits, keep_going;
-    long max_len, threads;
+    const char *model, *input_format, *output, *weights, *gemm, *pair, *method;
+    bool logits, keep_going, as_teacher, attribution, method_given, steps_given;
+    long max_len, threads, steps;
+    double temperature;
 };
 
 /* A gathered row: where its text ends, and its line or row number. */
@@ -43,7 +45,7 @@ struct session {
     struct buf prediction;
     bool ndjson, stream;
     const char *input_name;
-    uint64_t rows, skipped;
+    uint64_t rows, skipped, unpaired;
     struct progress progress;
 };
 
@@ -62,6 +64,17 @@ static void parse(struct options *o, int argc, char **argv, const char **path)
         {'\0', "input-format", CLI_CHOICE, &o->input_format, "FORMAT", .choices = "auto|text|ndjson|stream",
          .help = "auto: by the first bytes"},
         {'\0', "logits", CLI_FLAG, &o->logits, .help = "add the logits to each prediction"},
+        {'\0', "temperature", CLI_DOUBLE, &o->temperature, "X", .min = 0.01, .max = 100,
+         .help = "divide the logits by X before they become probabilities"},
+        {'\0', "as-teacher", CLI_FLAG, &o->as_teacher, .help = "write a member teacher instead of pred"},
+        {'\0', "pair", CLI_STRING, &o->pair, "MEMBER", .no_default = true,
+         .help = "second text of each NDJSON row, such as teacher.reasoning"},
+        {'\0', "attribution", CLI_FLAG, &o->attribution, .help = "tell how much each word spoke for the decision"},
+        {'\0', "attribution-method", CLI_CHOICE, &o->method, "METHOD", .choices = ATTRIBUTION_CHOICES,
+         .given = &o->method_given,
+         .help = "by the head that tags cues, or by gradient; auto: by the head if there is one"},
+        {'\0', "attribution-steps", CLI_LONG, &o->steps, "N", .min = 1, .max = 10000, .given = &o->steps_given,
+         .help = "points at which the gradient is computed"},
         {'\0', "max-len", CLI_LONG, &o->max_len, "N", .min = 2, .max = 1e6, .no_default = true,
          .help = "cut sentences to N tokens, [CLS] and [SEP] included; default: the tokenizer's limit"},
         {'\0', "weights", CLI_CHOICE, &o->weights, "FORM", .choices = NN_WEIGHTS_CHOICES,
@@ -84,6 +97,13 @@ static void parse(struct options *o, int argc, char **argv, const char **path)
     *path = first < argc ? argv[first] : NULL;
     if (!o->model)
         cli_usage_error("which model is missing: -m MODEL");
+    if (o->as_teacher && (o->logits || o->attribution))
+        cli_usage_error("--as-teacher writes no pred: --%s cannot be used with it",
+                        o->logits ? "logits" : "attribution");
+    if ((o->method_given || o->steps_given) && !o->attribution)
+        cli_usage_error("--attribution-%s needs --attribution", o->method_given ? "method" : "steps");
+    if (o->pair && strcmp(o->input_format, "text") == 0)
+        cli_usage_error("--pair '%s': text lines have no members; NDJSON is needed", o->pair);
 }
 
 static void check_output(struct session *s)
@@ -106,19 +126,22 @@ static void name_place(const struct session *s, uint64_t number, struct error *e
 /* Writes the gathered record i with its prediction. */
 static int write_record(struct session *s, size_t i, struct error *err)
 {
+    const char *member = s->o->as_teacher ? "teacher" : "pred";
     size_t begin = i ? record_of(s, i - 1)->end : 0, len = record_of(s, i)->end - begin;
     const char *record = s->text.data + begin;
     buf_reset(&s->line);
     buf_reset(&s->prediction);
-    if (classifier_prediction(&s->classifier, i, s->o->logits, &s->prediction, err) < 0)
+    int rc = s->o->as_teacher ? classifier_teacher(&s->classifier, i, s->o->model, &s->prediction, err)
+                              : classifier_prediction(&s->classifier, i, s->o->logits, &s->prediction, err);
+    if (rc < 0)
         return -1;
     if (s->ndjson) {
         if (json_parse(&s->doc, record, len, err) < 0)
             return -1;
-        json_replace_member(&s->line, &s->doc, "pred", s->prediction.data, s->prediction.len);
+        json_replace_member(&s->line, &s->doc, member, s->prediction.data, s->prediction.len);
     } else {
         buf_add(&s->line, record, len);
-        buf_addstr(&s->line, ",\"pred\":");
+        buf_addf(&s->line, ",\"%s\":", member);
         buf_add(&s->line, s->prediction.data, s->prediction.len);
         buf_addch(&s->line, '}');
     }
@@ -187,6 +210,30 @@ static int gather_text(struct session *s, const char *line, size_t len, struct e
     return 0;
 }
 
+/* The string at a path like "teacher.reasoning": NULL where a member of it is missing or null, or where the teacher's
+ * status says that it has not answered. */
+static int find_pair(struct session *s, const struct json_node **pair, struct error *err)
+{
+    const struct json_node *object = json_root(&s->doc);
+    const char *name = s->o->pair, *dot;
+    char part[64];
+    while (!json_member(&s->doc, object, name) && (dot = strchr(name, '.')) && (size_t)(dot - name) < sizeof part) {
+        memcpy(part, name, (size_t)(dot - name));
+        part[dot - name] = '\0';
+        object = json_member(&s->doc, object, part);
+        const struct json_node *status = json_member(&s->doc, object, "status");
+        if (strcmp(part, "teacher") == 0 && status && status->type != JSON_NULL && !json_is(status, "ok"))
+            object = NULL;
+        name = dot + 1;
+    }
+    *pair = json_member(&s->doc, object, name);
+    if (*pair && (*pair)->type == JSON_NULL)
+        *pair = NULL;
+    if (*pair && (*pair)->type != JSON_STRING)
+        return error_set(err, STATUS_FAILURE, "'%s' is %s, not a string", s->o->pair, json_type_name((*pair)->type));
+    return 0;
+}
+
 static int gather_ndjson(struct session *s, const char *line, size_t len, struct error *err)
 {
     if (s->lines.number == 1) {
@@ -197,15 +244,25 @@ static int gather_ndjson(struct session *s, const char *line, size_t len, struct
     if (json_parse(&s->doc, line, len, err) < 0)
         return -1;
     const struct json_node *root = json_root(&s->doc), *sentence = json_member(&s->doc, root, "sentence");
+    const struct json_node *pair = NULL;
     if (root->type != JSON_OBJECT)
         return error_set(err, STATUS_FAILURE, "%s where a JSON object is due", json_type_name(root->type));
     if (!sentence)
         return error_set(err, STATUS_FAILURE, "no member \"sentence\"");
     if (sentence->type != JSON_STRING)
         return error_set(err, STATUS_FAILURE, "sentence is %s, not a string", json_type_name(sentence->type));
+    if (s->o->attribution && utf8_check(sentence->text, sentence->len) < sentence->len)
+        return error_set(err, STATUS_FAILURE, "sentence holds half a surrogate pair; its words cannot be written");
+    if (s->o->pair && find_pair(s, &pair, err) < 0)
+        return -1;
     buf_add(&s->text, line, len);
     keep_record(s, s->lines.number);
-    classifier_add_text(&s->classifier, sentence->text, sentence->len);
+    if (pair) {
+        classifier_add_pair(&s->classifier, sentence->text, sentence->len, pair->text, pair->len);
+    } else {
+        classifier_add_text(&s->classifier, sentence->text, sentence->len);
+        s->unpaired += s->o->pair != NULL;
+    }
     return 0;
 }
 
@@ -305,6 +362,11 @@ static void infer(struct session *s)
     s->ndjson = strcmp(format, "ndjson") == 0;
     s->stream = strcmp(format, "stream") == 0;
     s->input_name = s->lines.in.name; /* which a stream's reader takes over */
+    if (s->stream && (s->o->attribution || s->o->pair))
+        die(STATUS_USAGE, "%s: a token stream has no text for --%s; give the rows as NDJSON", s->input_name,
+            s->o->pair ? "pair" : "attribution");
+    if (!s->ndjson && s->o->pair)
+        die(STATUS_USAGE, "%s: --pair '%s': text lines have no members; NDJSON is needed", s->input_name, s->o->pair);
     if (s->stream)
         infer_stream(s);
     else
@@ -318,6 +380,8 @@ static int finish(struct session *s)
         die_error(&s->out.error);
     if (s->classifier.truncated)
         warn("%" PRIu64 " sentences were cut to %ld tokens", s->classifier.truncated, s->classifier.max_len);
+    if (s->unpaired)
+        warn("%" PRIu64 " rows have no '%s'; their sentences were read alone", s->unpaired, s->o->pair);
     if (s->skipped)
         warn("%" PRIu64 " rows were skipped, %" PRIu64 " answered", s->skipped, s->rows);
     int status = s->skipped ? STATUS_PARTIAL : STATUS_OK;
@@ -336,8 +400,12 @@ static int open_classifier(struct session *s, const char *folder, struct error *
     const struct classifier_options options = {.threads = s->o->threads,
                                                .gemm = s->o->gemm,
                                                .weights = nn_weights_of(s->o->weights),
-                                               .max_len = s->o->max_len};
-    if (classifier_open(&s->classifier, folder, &options, err) < 0)
+                                               .max_len = s->o->max_len,
+                                               .temperature = s->o->temperature,
+                                               .attribution = s->o->attribution ? s->o->method : NULL,
+                                               .attribution_steps = s->o->steps};
+    if (classifier_open(&s->classifier, folder, &options, err) < 0 ||
+        (s->o->pair && classifier_check_pairs(&s->classifier, err) < 0))
         return -1;
     inform_of_slow_bf16(&s->classifier.nn);
     return 0;
@@ -345,7 +413,8 @@ static int open_classifier(struct session *s, const char *folder, struct error *
 
 int main(int argc, char **argv)
 {
-    struct options o = {.input_format = "auto", .weights = "f32", .gemm = "auto"};
+    struct options o = {
+        .input_format = "auto", .weights = "f32", .gemm = "auto", .method = "auto", .steps = 32, .temperature = 1};
     struct session s = {.o = &o};
     struct error err = {0};
     const char *path;

@@ -13,11 +13,22 @@
 /* Above about 1,000 tokens a pass does not become faster by more, and activations leave the cache. */
 enum { TOKENS_AT_ONCE = 1024, ROWS_AT_ONCE = 512, SMALL_BATCH = 256 };
 
+static int open_attribution(struct classifier *c, const struct classifier_options *o, struct error *err)
+{
+    if (attribution_open(&c->attribution, &c->model, &c->nn, &c->vocabulary, o->attribution, o->attribution_steps,
+                         err) < 0)
+        return -1;
+    if (c->attribution.method == ATTRIBUTION_GRADIENT && o->weights == NN_WEIGHTS_INT8)
+        return error_set(err, STATUS_USAGE, "the gradient needs weights f32 or bf16, not int8");
+    c->activations.all_tokens = c->attribution.method == ATTRIBUTION_CUES;
+    return 0;
+}
+
 int classifier_open(struct classifier *c, const char *folder, const struct classifier_options *o, struct error *err)
 {
     const struct nn_options options = {
         .threads = o->threads, .gemm = o->gemm, .precision = o->weights == NN_WEIGHTS_BF16 ? NN_BF16 : NN_F32};
-    *c = (struct classifier){.weights = o->weights};
+    *c = (struct classifier){.weights = o->weights, .temperature = o->temperature > 0 ? o->temperature : 1};
     if (nn_cpu(&c->nn, &options, err) < 0 || vocabulary_load(&c->vocabulary, folder, err) < 0 ||
         model_map(&c->model, folder, err) < 0)
         goto fail;
@@ -37,6 +48,8 @@ int classifier_open(struct classifier *c, const char *folder, const struct class
     rows_column(&c->rows, "types", ST_U8, COLUMN_TOKEN, 1);
     c->batch.row_multiple = c->nn.row_multiple;
     activations_init(&c->activations, &c->model.config, false);
+    if (o->attribution && open_attribution(c, o, err) < 0)
+        goto fail;
     c->probabilities = xmalloc_array(c->model.classes, sizeof *c->probabilities);
     return 0;
 fail:
@@ -51,6 +64,11 @@ void classifier_close(struct classifier *c)
     if (c->tokenizer)
         tokenizer_free(c->tokenizer);
     encoding_free(&c->encoding);
+    attribution_close(&c->attribution);
+    buf_free(&c->texts);
+    buf_free(&c->text_ends);
+    buf_free(&c->spans);
+    buf_free(&c->words);
     activations_free(&c->activations);
     batch_free(&c->batch);
     rows_free(&c->rows);
@@ -86,11 +104,38 @@ int classifier_add_ids(struct classifier *c, const int32_t *ids, const uint8_t *
     return 0;
 }
 
+/* The row that c->encoding holds. */
+static void add_encoded(struct classifier *c, const char *text, size_t len, const uint8_t *types)
+{
+    const struct encoding *e = &c->encoding;
+    c->truncated += e->dropped > 0;
+    add_row(c, e->ids, types, e->n);
+    if (c->attribution.method == ATTRIBUTION_NONE)
+        return;
+    buf_add(&c->texts, text, len);
+    buf_add(&c->text_ends, &c->texts.len, sizeof c->texts.len);
+    buf_add(&c->spans, e->spans, e->n * sizeof *e->spans);
+}
+
 void classifier_add_text(struct classifier *c, const char *text, size_t len)
 {
     tokenizer_encode(c->tokenizer, c->scratch, text, len, c->max_len, &c->encoding);
-    c->truncated += c->encoding.dropped > 0;
-    add_row(c, c->encoding.ids, NULL, c->encoding.n);
+    add_encoded(c, text, len, NULL);
+}
+
+void classifier_add_pair(struct classifier *c, const char *text, size_t len, const char *pair, size_t pair_len)
+{
+    tokenizer_encode_pair(c->tokenizer, c->scratch, text, len, pair, pair_len, c->max_len, &c->encoding);
+    add_encoded(c, text, len, c->encoding.types);
+}
+
+int classifier_check_pairs(const struct classifier *c, struct error *err)
+{
+    if (c->model.config.type_vocab_size < 2)
+        return error_set(err, STATUS_USAGE, "the model knows one token type; it was not made for pairs");
+    if (c->max_len < 3)
+        return error_set(err, STATUS_USAGE, "%ld tokens a row: a pair has three special ones", c->max_len);
+    return 0;
 }
 
 size_t classifier_gathered(const struct classifier *c)
@@ -107,6 +152,9 @@ bool classifier_full(const struct classifier *c)
 void classifier_reset(struct classifier *c)
 {
     rows_reset(&c->rows);
+    buf_reset(&c->texts);
+    buf_reset(&c->text_ends);
+    buf_reset(&c->spans);
 }
 
 /* int8 is another arithmetic, so it is there from the first answer. The other forms give the same bits as the weights
@@ -160,17 +208,57 @@ static void add_label_text(struct buf *out, const struct bert_config *config, si
     json_add_string(out, text, strlen(text));
 }
 
-int classifier_prediction(struct classifier *c, size_t i, bool logits, struct buf *out, struct error *err)
+/* Sets c->probabilities of row i and *best; logits that are not finite are refused. */
+static int compute_probabilities(struct classifier *c, size_t i, size_t *best, struct error *err)
 {
-    size_t k = c->model.classes, best = 0;
+    size_t k = c->model.classes;
     const float *row = c->activations.logits + i * k;
+    *best = 0;
     for (size_t j = 0; j < k; j++) {
         if (!isfinite(row[j]))
             return error_set(err, STATUS_FAILURE,
                              "the model's logits are not finite; its weights are damaged, train or fetch it again");
-        best = row[j] > row[best] ? j : best;
+        *best = row[j] > row[*best] ? j : *best;
     }
-    softmax_of_logits(row, k, c->probabilities);
+    if (c->temperature == 1) {
+        softmax_of_logits(row, k, c->probabilities);
+        return 0;
+    }
+    double sum = 0;
+    for (size_t j = 0; j < k; j++)
+        sum += c->probabilities[j] = exp(((double)row[j] - row[*best]) / c->temperature);
+    for (size_t j = 0; j < k; j++)
+        c->probabilities[j] /= sum;
+    return 0;
+}
+
+static int add_attribution(struct classifier *c, size_t i, struct buf *out, struct error *err)
+{
+    const struct column *ids = rows_find(&c->rows, "ids"), *types = rows_find(&c->rows, "types");
+    const size_t *ends = (const size_t *)(const void *)c->text_ends.data;
+    size_t begin = (size_t)column_offsets(ids)[i], text = i ? ends[i - 1] : 0,
+           hidden = c->activations.all_tokens ? (size_t)c->model.config.hidden_size : 0;
+    const struct attributed_row row = {.ids = column_i32(ids) + begin,
+                                       .types = column_u8(types) + begin,
+                                       .spans = (const struct token_span *)(const void *)c->spans.data + begin,
+                                       .n = (size_t)column_offsets(ids)[i + 1] - begin,
+                                       .logits = c->activations.logits + i * c->model.classes,
+                                       .states = hidden ? c->activations.tokens + begin * hidden : NULL};
+    if (attribution_tokens(&c->attribution, &row, err) < 0)
+        return -1;
+    buf_reset(&c->words);
+    attribution_words(c->attribution.method, c->texts.data + text, ends[i] - text, row.spans, row.types,
+                      c->attribution.scores, row.n, &c->words);
+    attribution_add(&c->attribution, c->texts.data + text, (const struct attributed_word *)(const void *)c->words.data,
+                    c->words.len / sizeof(struct attributed_word), out);
+    return 0;
+}
+
+int classifier_prediction(struct classifier *c, size_t i, bool logits, struct buf *out, struct error *err)
+{
+    size_t k = c->model.classes, best;
+    if (compute_probabilities(c, i, &best, err) < 0)
+        return -1;
     buf_addf(out, "{\"label\":%zu,\"label_text\":", best);
     add_label_text(out, &c->model.config, best);
     buf_addstr(out, ",\"score\":");
@@ -178,9 +266,27 @@ int classifier_prediction(struct classifier *c, size_t i, bool logits, struct bu
     add_floats(out, "probs", c->probabilities, k);
     if (logits) {
         for (size_t j = 0; j < k; j++)
-            c->probabilities[j] = row[j];
+            c->probabilities[j] = c->activations.logits[i * k + j];
         add_floats(out, "logits", c->probabilities, k);
     }
+    if (c->attribution.method != ATTRIBUTION_NONE && add_attribution(c, i, out, err) < 0)
+        return -1;
+    buf_addch(out, '}');
+    return 0;
+}
+
+int classifier_teacher(struct classifier *c, size_t i, const char *name, struct buf *out, struct error *err)
+{
+    size_t best;
+    if (compute_probabilities(c, i, &best, err) < 0)
+        return -1;
+    buf_addf(out, "{\"status\":\"ok\",\"reasoning\":\"\",\"label\":%zu,\"label_text\":", best);
+    add_label_text(out, &c->model.config, best);
+    buf_addstr(out, ",\"confidence\":");
+    json_add_float(out, (float)c->probabilities[best]);
+    add_floats(out, "probs", c->probabilities, c->model.classes);
+    buf_addstr(out, ",\"model\":");
+    json_add_string(out, name, strlen(name));
     buf_addch(out, '}');
     return 0;
 }

@@ -14,23 +14,12 @@ static void gather_first(const struct nn *nn, float *out, const float *x, const 
     clear_tail(nn, out, b->rows, b->padded_rows, hidden);
 }
 
-/* Whether the three weights and biases lie side by side, as they do in a slab. */
-static bool is_joined(const struct model *m, size_t layer)
-{
-    size_t hidden = (size_t)m->config.hidden_size;
-    const float *query = layer_weight(m, layer, QUERY_WEIGHT), *query_bias = layer_weight(m, layer, QUERY_BIAS);
-    return layer_weight(m, layer, KEY_WEIGHT) == query + hidden * hidden &&
-           layer_weight(m, layer, VALUE_WEIGHT) == query + 2 * hidden * hidden &&
-           layer_weight(m, layer, KEY_BIAS) == query_bias + hidden &&
-           layer_weight(m, layer, VALUE_BIAS) == query_bias + 2 * hidden;
-}
-
 /* q, k and v of all tokens; one product where that can be. */
 static void project_all(const struct model *m, const struct nn *nn, size_t layer, const struct layer_activations *l,
                         size_t tokens, size_t hidden)
 {
     const float *query = layer_weight(m, layer, QUERY_WEIGHT), *query_bias = layer_weight(m, layer, QUERY_BIAS);
-    if (is_joined(m, layer)) {
+    if (model_is_joined(m, layer)) {
         nn->linear(nn, l->q, l->ldq, l->input, hidden, query, query_bias, tokens, 3 * hidden, hidden);
         return;
     }
@@ -90,14 +79,16 @@ static void forward_layer(const struct model *m, const struct nn *nn, size_t lay
                  hidden);
 }
 
+/* given: a->embedding_sum is set already. */
 static void forward_embeddings(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
-                               const struct model_dropout *dropout)
+                               const struct model_dropout *dropout, bool given)
 {
     const struct parameter *p = m->parameters.list;
     size_t hidden = (size_t)m->config.hidden_size;
     struct nn_dropout drop = dropout_of_tokens(dropout, dropout ? dropout->hidden : 0, b);
-    nn->embed(nn, a->embedding_sum, p[WORD_EMBEDDINGS].value, p[POSITION_EMBEDDINGS].value,
-              p[TOKEN_TYPE_EMBEDDINGS].value, b->ids, b->token, b->types, b->tokens, hidden);
+    if (!given)
+        nn->embed(nn, a->embedding_sum, p[WORD_EMBEDDINGS].value, p[POSITION_EMBEDDINGS].value,
+                  p[TOKEN_TYPE_EMBEDDINGS].value, b->ids, b->token, b->types, b->tokens, hidden);
     clear_tail(nn, a->embedding_sum, b->tokens, b->padded_tokens, hidden);
     nn->add_norm(nn, a->embedding_output, a->embedding_sum, a->embedding_mean, a->embedding_rstd, a->embedding_sum,
                  NULL, NULL, p[EMBEDDING_NORM_WEIGHT].value, p[EMBEDDING_NORM_BIAS].value,
@@ -129,7 +120,7 @@ static void forward_head(const struct model *m, const struct nn *nn, struct acti
 static void forward(void *argument)
 {
     const struct pass *p = argument;
-    forward_embeddings(p->m, p->nn, p->a, p->b, p->dropout);
+    forward_embeddings(p->m, p->nn, p->a, p->b, p->dropout, p->embedded);
     for (size_t layer = 0; layer < (size_t)p->m->config.num_hidden_layers; layer++)
         forward_layer(p->m, p->nn, layer, p->a, p->b, p->dropout);
     forward_head(p->m, p->nn, p->a, p->b, p->dropout);
@@ -140,6 +131,12 @@ void model_forward(const struct model *m, const struct nn *nn, struct activation
 {
     struct pass p = {.m = m, .nn = nn, .a = a, .b = b, .dropout = dropout};
     activations_layout(a, &m->config, m->classes, b);
+    nn->parallel(nn, forward, &p);
+}
+
+void model_forward_embedded(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b)
+{
+    struct pass p = {.m = m, .nn = nn, .a = a, .b = b, .embedded = true};
     nn->parallel(nn, forward, &p);
 }
 
@@ -157,7 +154,7 @@ static void prepare(void *argument)
     static const enum layer_parameter weights[] = {
         QUERY_WEIGHT, KEY_WEIGHT, VALUE_WEIGHT, ATTENTION_OUTPUT_WEIGHT, INTERMEDIATE_WEIGHT, OUTPUT_WEIGHT};
     for (size_t layer = 0; layer < layers; layer++) {
-        bool joined = layer + 1 < layers && is_joined(m, layer);
+        bool joined = layer + 1 < layers && model_is_joined(m, layer);
         if (joined)
             p->nn->prepare_weight(p->nn, layer_weight(m, layer, QUERY_WEIGHT), 3 * hidden, hidden, p->form);
         for (size_t i = joined ? 3 : 0; i < sizeof weights / sizeof weights[0]; i++) {

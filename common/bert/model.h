@@ -53,10 +53,15 @@ const char *model_architecture(const struct model *m);
  * within max_position_embeddings (model_check_rows). dropout NULL: none. */
 void model_forward(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
                    const struct model_dropout *dropout);
+/* The same without dropout from embeddings of the caller's: after activations_layout for this model and batch it has
+ * set a->embedding_sum [padded tokens, hidden], the sum of word, position and type embeddings, 0 behind the last token.
+ */
+void model_forward_embedded(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b);
 /* After a forward pass for training: sets a->d_logits, a->d_pooled and a->d_tokens, what there is of them, to 0. */
 void model_clear_gradients(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b);
 /* gradients (a slab like the parameters') += from a->d_logits, a->d_pooled and a->d_tokens, which are used up; a is
- * what the forward pass left, with training set, and the same dropout. */
+ * what the forward pass left, with training set, and the same dropout. gradients NULL: those of the parameters are not
+ * wanted and not computed. In either case a->d_output is then the gradient of a->embedding_sum. */
 void model_backward(const struct model *m, const struct nn *nn, struct activations *a, const struct batch *b,
                     const struct model_dropout *dropout, float *gradients);
 

@@ -14,6 +14,7 @@ struct pass {
     const struct batch *b;
     const struct model_dropout *dropout;
     float *gradients;
+    bool embedded; /* the pass starts from a->embedding_sum */
 };
 
 /* x[real.., n] = 0 up to the filled-up number of rows. */
@@ -31,6 +32,17 @@ static inline const float *layer_weight(const struct model *m, size_t layer, enu
 static inline const float *head_weight(const struct model *m, int which)
 {
     return m->parameters.list[parameter_of_head(&m->parameters, which)].value;
+}
+
+/* Whether the three weights and biases lie side by side, as they do in a slab. */
+static inline bool model_is_joined(const struct model *m, size_t layer)
+{
+    size_t hidden = (size_t)m->config.hidden_size;
+    const float *query = layer_weight(m, layer, QUERY_WEIGHT), *query_bias = layer_weight(m, layer, QUERY_BIAS);
+    return layer_weight(m, layer, KEY_WEIGHT) == query + hidden * hidden &&
+           layer_weight(m, layer, VALUE_WEIGHT) == query + 2 * hidden * hidden &&
+           layer_weight(m, layer, KEY_BIAS) == query_bias + hidden &&
+           layer_weight(m, layer, VALUE_BIAS) == query_bias + 2 * hidden;
 }
 
 static inline struct nn_dropout dropout_of_tokens(const struct model_dropout *d, double probability,

@@ -148,7 +148,7 @@ struct nn {
     void (*add_norm)(const struct nn *nn, float *y, float *sum, float *mean, float *rstd, const float *z,
                      const float *bias, const float *residual, const float *weight, const float *beta, float epsilon,
                      const struct nn_dropout *dropout, uint32_t site, size_t rows, size_t n);
-    /* dsum = gradient of sum; dweight += , dbeta += . dsum may be dy. */
+    /* dsum = gradient of sum; dweight += , dbeta += (both NULL: not wanted). dsum may be dy. */
     void (*norm_backward)(const struct nn *nn, float *dsum, float *dweight, float *dbeta, const float *dy,
                           const float *sum, const float *mean, const float *rstd, const float *weight, size_t rows,
                           size_t n);

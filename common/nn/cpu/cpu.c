@@ -141,7 +141,7 @@ static void norm_backward(const struct nn *nn, float *dsum, float *dweight, floa
 {
     /* Parameters first: dsum may be dy. */
 #pragma omp for
-    for (size_t begin = 0; begin < n; begin += COLUMNS)
+    for (size_t begin = 0; begin < (dweight ? n : 0); begin += COLUMNS)
         nn->cpu->kernels->norm_parameters(dweight, dbeta, dy, sum, mean, rstd, rows, n, begin,
                                           begin + COLUMNS < n ? begin + COLUMNS : n);
 #pragma omp for
