@@ -34,9 +34,11 @@ same_bytes vocab.txt "$TESTDATA/demo/vocab.txt" "the vocabulary is what its gene
 is_rc 0 "the whole demo, few steps" -- env DEMO_DIR="$PWD/a folder/demo" "$demo" --steps 8 "A sentence of mine"
 is "$(grep -Fv "$PWD" out | awk 'length > 80')" "" "its output fits into 80 columns"
 is "$(grep -c ' $' out)" 0 "no line ends in a blank"
-like "$(cat out)" '^ +accuracy +0\.[0-9]+ +0\.[0-9]+ +[-+]0\.[0-9]+ ' "both students' scores side by side"
-is "$(grep -Ec '^   (negative|positive) 0\.[0-9]{4}$' out)" 2 "both judge the sentence"
+like "$(cat out)" '^ +accuracy +0\.[0-9]+ +0\.[0-9]+ +[-+]0\.[0-9]+ ' "two students' scores side by side"
+is "$(grep -Ec '^   [ABC]: .* 0\.[0-9]{4} 0\.[0-9]{4} 0\.[0-9]{4} \| 0\.[0-9]{4}  [0-9.]+$' out)" 3 \
+    "each student's accuracy for three seeds, and the means"
+is "$(grep -Ec '^   (negative|positive) 0\.[0-9]{4}$' out)" 3 "all judge the sentence"
 like "$(tr -s ' \n' ' ' <out)" '"A sentence of mine"' "that was given" # long commands are folded
 like "$(cat out)" '^    GROQ_API_KEY=\.\.\. pipelines/distil ' "the end tells how to go on with real data"
-ok "$([ -s "a folder/demo/distilled/model.safetensors" ]; echo $?)" "DEMO_DIR holds the results"
+ok "$([ -s "a folder/demo/reasoned-42/model.safetensors" ]; echo $?)" "DEMO_DIR holds the results"
 done_testing
