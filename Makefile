@@ -31,7 +31,7 @@ ROOMS_groq-reason = teacher wire base
 ROOMS_wp-tokenize = text wire base
 ROOMS_bert-train = bert nn score text wire base
 ROOMS_bert-infer = bert nn score text wire base
-ROOMS_sst2-score = score wire base
+ROOMS_sst2-score = score data wire base
 
 OPENBLAS_CFLAGS := $(shell pkg-config --cflags openblas 2>/dev/null)
 OPENBLAS_LIBS := $(shell pkg-config --libs openblas 2>/dev/null || echo -lopenblas)

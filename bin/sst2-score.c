@@ -1,4 +1,5 @@
-/* sst2-score - how good are these predictions, and is one set of them better than another?
+/* sst2-score - how good are these predictions, and is one set of them better than another? Do their words agree with
+ * those that people marked?
  *
  * Reads rows with a gold label and a prediction (bert-infer's output), prints scores with intervals. It judges only
  * what stands in its input: it runs no model, and an interval says nothing about training with another seed.
@@ -11,11 +12,12 @@
 #include "base/cli.h"
 #include "base/diag.h"
 #include "base/io.h"
+#include "score/attribution.h"
 #include "score/report.h"
 
 struct options {
     bool json, keep_going;
-    const char *member, *labels, *output;
+    const char *member, *labels, *output, *trees;
     long draws;
     double level;
     uint64_t seed;
@@ -27,6 +29,8 @@ static int parse(struct options *o, int argc, char **argv)
         {'\0', "json", CLI_FLAG, &o->json, .help = "write one JSON object instead of tables"},
         {'\0', "member", CLI_CHOICE, &o->member, "NAME", .choices = "pred|teacher",
          .help = "the member of each row that is judged: the model's prediction or the teacher's answer"},
+        {'\0', "attribution", CLI_FILE, &o->trees, "TREES", .no_default = true,
+         .help = "judge instead how far the words of bert-infer --attribution are those that people marked in TREES"},
         {'\0', "labels", CLI_STRING, &o->labels, "NAMES", .no_default = true,
          .help = "label names in class order, separated by commas; default: as the rows name them"},
         {'\0', "level", CLI_DOUBLE, &o->level, "X", .min = 0.5, .max = 0.9999,
@@ -44,7 +48,11 @@ static int parse(struct options *o, int argc, char **argv)
                                         "sst2-score --member teacher answers.ndjson",
                             .options = table,
                             .max_operands = 2};
-    return cli_parse(&cli, argc, argv);
+    int first = cli_parse(&cli, argc, argv);
+    if (o->trees && (o->labels || strcmp(o->member, "pred") != 0))
+        cli_usage_error("--attribution reads the words of pred: %s cannot be used with it",
+                        o->labels ? "--labels" : "--member");
+    return first;
 }
 
 static void report_skipped(const struct error *why)
@@ -82,6 +90,27 @@ static void write_or_die(const struct buf *text, const char *path)
         die_error(&out.error);
 }
 
+static int score_attribution(const struct options *o, const struct bootstrap *bootstrap, const char *path,
+                             const char *other)
+{
+    const struct agreement_options options = {o->keep_going, report_skipped};
+    struct marked_sentences trees;
+    struct agreement a, b = {0};
+    struct buf text = {0};
+    struct error err = {0};
+    if (marked_sentences_read(&trees, o->trees, &err) < 0 || agreement_read(&a, &trees, path, &options, &err) < 0 ||
+        (other && agreement_read(&b, &trees, other, &options, &err) < 0))
+        die_error(&err);
+    (o->json ? agreement_json : agreement_text)(&text, &a, other ? &b : NULL, &trees, bootstrap);
+    write_or_die(&text, o->output);
+    int status = a.malformed + b.malformed ? STATUS_PARTIAL : STATUS_OK;
+    buf_free(&text);
+    agreement_free(&a);
+    agreement_free(&b);
+    marked_sentences_free(&trees);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     struct options o = {.member = "pred", .output = "-", .draws = 10000, .level = 0.95};
@@ -89,6 +118,10 @@ int main(int argc, char **argv)
     const char *path = argc > first ? argv[first] : "-", *other = argc > first + 1 ? argv[first + 1] : NULL;
     if (other && strcmp(path, "-") == 0 && strcmp(other, "-") == 0)
         cli_usage_error("only one of the two files can be stdin");
+
+    const struct bootstrap bootstrap = {(size_t)o.draws, o.level, o.seed};
+    if (o.trees)
+        return score_attribution(&o, &bootstrap, path, other);
 
     struct predictions a, b = {0};
     struct error err = {0};
@@ -100,7 +133,6 @@ int main(int argc, char **argv)
             die_error(&err);
     }
 
-    const struct bootstrap bootstrap = {(size_t)o.draws, o.level, o.seed};
     struct score_report of_a, of_b = {0};
     struct comparison comparison;
     evaluate(&of_a, &a, &bootstrap);
