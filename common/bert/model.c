@@ -267,14 +267,18 @@ int model_check_row(const struct model *m, const int32_t *ids, const uint8_t *ty
     return 0;
 }
 
-/* The further texts of rows, which terms make rows of. */
-static int check_lists(const struct model *m, const struct rows *rows, const char *name, struct error *err)
+/* The further texts of rows, which terms make rows of. at_once: tokens that must fit the model's positions. */
+static int check_lists(const struct model *m, const struct rows *rows, const char *name, size_t at_once,
+                       struct error *err)
 {
     const struct column *c = rows_find(rows, name);
     for (size_t i = 0; c && i < rows->n; i++) {
-        size_t begin = (size_t)column_offsets(c)[i], n = (size_t)column_offsets(c)[i + 1] - begin;
-        if (n > 0 && model_check_row(m, column_i32(c) + begin, NULL, n, err) < 0)
-            return error_prefix(err, "row %zu, %s", i + 1, name);
+        size_t begin = (size_t)column_offsets(c)[i], end = (size_t)column_offsets(c)[i + 1];
+        for (size_t n; begin < end; begin += n) {
+            n = end - begin < at_once ? end - begin : at_once;
+            if (model_check_row(m, column_i32(c) + begin, NULL, n, err) < 0)
+                return error_prefix(err, "row %zu, %s", i + 1, name);
+        }
     }
     return 0;
 }
@@ -287,5 +291,8 @@ int model_check_rows(const struct model *m, const struct rows *rows, struct erro
         if (model_check_row(m, column_i32(ids) + begin, types ? column_u8(types) + begin : NULL, n, err) < 0)
             return error_prefix(err, "row %zu", i + 1);
     }
-    return check_lists(m, rows, "reason_ids", err) < 0 || check_lists(m, rows, "edit_ids", err) < 0 ? -1 : 0;
+    /* A reasoning is whole in the stream; a term that makes a row of it cuts it. */
+    if (check_lists(m, rows, "reason_ids", (size_t)m->config.max_position_embeddings, err) < 0)
+        return -1;
+    return check_lists(m, rows, "edit_ids", SIZE_MAX, err);
 }
