@@ -3,3 +3,70 @@
 demo: setup ## the whole pipe on the self-made corpus: no network, no key (SENTENCE="..." is classified)
 	@$(MAKE) --no-print-directory all
 	@BUILD='$(abspath $(BUILD))' pipelines/demo $${SENTENCE:+-- "$$SENTENCE"}
+
+# ---- the experiment ----
+# What is the reasoning worth? Cells are track x size x arm x seed, each a folder EXPERIMENT/cells/TRACK-SIZE/ARM/SEED with
+# its options, metrics, predictions and scores; a cell that is done is not run again. In one (track, size, seed) all arms
+# have the same rows, the same order of rows, the same initial weights and the same number of steps.
+#
+# Tracks: A  gold labels, and the teacher, on SIZE rows
+#         C  gold labels on SIZE rows, the teacher's on the rest of the pool
+#         T  the teacher's labels on SIZE rows, no gold label at all
+# In arms.tsv @TRAIN@ are these rows, @DOUBLE@ the first 2 SIZE of the pool (SIZE more that the teacher labelled), @MORE@
+# those SIZE alone, @UNLABELLED@ text that nobody labelled; @STEPS@, @TWICE@, @BATCH@ and @TWICE_BATCH@ are numbers.
+# Validation rows and their phrases are in no training row of any kind. Sets of TESTS are looked at by the cells that name
+# them; without TESTS a cell sees validation rows alone.
+EXPERIMENT ?= $(BUILD)/experiment
+DATA ?= ../shared/data/SST-2
+TREES ?= ../shared/data/sst-trees
+IMDB ?= ../shared/data/imdb/test.tsv.xz
+CONTRAST ?= testdata/contrast/pairs.ndjson
+TEACHER ?= ../shared/data/teacher/sst2-train-2400.ndjson
+EDITS ?= ../shared/data/teacher/sst2-train-edits.ndjson
+ENCODER ?= ../shared/models/all-MiniLM-L6-v2
+ARMS ?= $(shell awk -F '\t' '!/^\#/ { print $$1 }' pipelines/arms.tsv)
+TRACKS ?= A T
+SIZES ?= 240
+SEEDS ?= 1 2 3
+TESTS ?=
+STEPS ?= 300
+BATCH ?= 16
+RATE ?= 5e-5
+PRECISION ?= bf16
+WEIGHTS ?= bf16
+HOLDOUT ?= 0.05
+VALIDATION_ROWS ?= 500
+POOL_SEED ?= 7
+UNLABELLED_ROWS ?= 20000
+KEEP_MODELS ?=
+EXPERIMENT_VARIABLES = DATA TREES IMDB CONTRAST TEACHER EDITS ENCODER STEPS BATCH RATE PRECISION WEIGHTS HOLDOUT \
+    VALIDATION_ROWS POOL_SEED UNLABELLED_ROWS TESTS
+in_experiment = BUILD='$(abspath $(BUILD))' KEEP_MODELS='$(KEEP_MODELS)' \
+    $(foreach v,$(EXPERIMENT_VARIABLES),$(v)='$($(v))') nice
+
+EXPERIMENT_CELLS := $(foreach t,$(TRACKS),$(foreach n,$(SIZES),$(foreach a,$(ARMS),$(foreach s,$(SEEDS),\
+    $(EXPERIMENT)/cells/$t-$n/$a/$s/done))))
+.PHONY: experiment
+experiment: $(EXPERIMENT_CELLS) ## train and judge ARMS x TRACKS x SIZES x SEEDS (-j N; needs SST-2, a teacher's answers, an encoder)
+
+$(EXPERIMENT)/experiment.json: | all
+	@for file in '$(DATA)' '$(TEACHER)' '$(EDITS)' '$(ENCODER)'; do [ -e "$$file" ] || { \
+	    echo "experiment: $$file is not there; name it with DATA=, TEACHER=, EDITS= or ENCODER=" >&2; exit 2; }; done
+	@mkdir -p '$(EXPERIMENT)/data' '$(EXPERIMENT)/cells'
+	@cp pipelines/arms.tsv '$(EXPERIMENT)/arms.tsv'
+	@{ printf '{"version":"%s"' "$$('$(BUILD)/bin/bert-train' --version | sed 1q)"; \
+	   $(foreach v,$(EXPERIMENT_VARIABLES),printf ',"%s":"%s"' '$(v)' '$($(v))';) \
+	   printf ',"teacher_sha256":"%s","edits_sha256":"%s","encoder_sha256":"%s","train_sha256":"%s"}\n' \
+	       $$(sha256sum '$(TEACHER)' '$(EDITS)' '$(ENCODER)/model.safetensors' '$(DATA)/train.tsv' | cut -c 1-64); } >$@.part
+	@mv $@.part $@
+$(EXPERIMENT)/data/shared: | $(EXPERIMENT)/experiment.json
+	@$(in_experiment) pipelines/experiment-data '$(EXPERIMENT)'
+
+define experiment_rows
+$(EXPERIMENT)/data/$1-$2-$3: | $(EXPERIMENT)/data/shared
+	@$$(in_experiment) pipelines/experiment-data '$(EXPERIMENT)' $1 $2 $3
+$(foreach a,$(ARMS),$(EXPERIMENT)/cells/$1-$2/$a/$3/done): $(EXPERIMENT)/cells/$1-$2/%/$3/done: | $(EXPERIMENT)/data/$1-$2-$3
+	@echo "  CELL    $1-$2 $$* $3"
+	@$$(in_experiment) pipelines/experiment-cell '$(EXPERIMENT)' $1 $2 '$$*' $3
+endef
+$(foreach t,$(TRACKS),$(foreach n,$(SIZES),$(foreach s,$(SEEDS),$(eval $(call experiment_rows,$t,$n,$s)))))
