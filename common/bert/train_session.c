@@ -10,6 +10,7 @@
 #include "base/diag.h"
 #include "base/hub.h"
 #include "base/memory.h"
+#include "bert/controls.h"
 #include "bert/evaluate.h"
 #include "bert/label_source.h"
 #include "bert/model_card.h"
@@ -269,14 +270,19 @@ static int shape_rows(struct session *s, struct error *err)
 {
     const struct train_options *t = &s->o->train;
     bool other_labels = strcmp(t->label_source, "gold") != 0;
-    if (!other_labels)
+    const struct control_setting setting = {.unlabelled = s->o->unlabelled ? &s->unlabelled : NULL,
+                                            .tokens = &s->tokens.table,
+                                            .labels = (const char *const *)s->head.labels,
+                                            .classes = s->head.n_labels,
+                                            .seed = t->seed};
+    if (!other_labels && !t->control)
         return 0;
     s->is_shaped = true;
     if (rows_append(&s->shaped, &s->train, err) < 0)
         return -1;
     if (other_labels)
         label_source_apply(&s->shaped, t->label_source);
-    return 0;
+    return t->control ? controls_apply(t->control, &s->shaped, &setting, err) : 0;
 }
 
 static int make_model(struct session *s, struct error *err)
