@@ -291,8 +291,6 @@ static int make_model(struct session *s, struct error *err)
     struct train_data data;
     bool fresh;
     student_tokens_init(&s->tokens, &s->vocabulary);
-    if (s->o->unlabelled && model_check_rows(&s->model, &s->unlabelled, err) < 0)
-        return error_prefix(err, "%s", s->unlabelled_name);
     if (shape_rows(s, err) < 0)
         return error_prefix(err, "%s", s->train_name);
     data = data_of(s);
@@ -301,6 +299,8 @@ static int make_model(struct session *s, struct error *err)
         return -1;
     if (model_check_rows(&s->model, &s->validation, err) < 0)
         return error_prefix(err, "%s", s->validation_name);
+    if (s->o->unlabelled && model_check_rows(&s->model, &s->unlabelled, err) < 0)
+        return error_prefix(err, "%s", s->unlabelled_name);
     if (s->model.classes && take_labels(s, fresh, err) < 0)
         return -1;
     warn_of_rows(s);

@@ -19,3 +19,21 @@ const int32_t *rows_list(const struct rows *rows, const char *name, uint64_t row
     *n = (size_t)(offsets[row + 1] - offsets[row]);
     return column_i32(c) + offsets[row];
 }
+
+size_t reasoning_row(const struct rows *rows, uint64_t row, size_t most, bool with_sentence, struct buf *out,
+                     size_t *begin)
+{
+    size_t n, length;
+    const int32_t *ids = rows_list(rows, "ids", row, &length), *reason = rows_list(rows, "reason_ids", row, &n);
+    size_t before = with_sentence ? length : 1;
+    out->len = 0;
+    if (before > most - 1)
+        before = most - 1;
+    if (n > most - 1 - before)
+        n = most - 1 - before;
+    buf_add(out, ids, before * sizeof *ids);
+    buf_add(out, reason, n * sizeof *ids);
+    buf_add(out, &ids[length - 1], sizeof *ids);
+    *begin = before;
+    return before + n + 1;
+}
