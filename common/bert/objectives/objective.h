@@ -131,7 +131,8 @@ struct objectives {
 };
 
 extern const struct objective_kind objective_label, objective_soft, objective_mlm, objective_counterfactual,
-    objective_cue_text, objective_rationale_text, objective_polarity;
+    objective_cue_text, objective_rationale_text, objective_polarity, objective_keywords, objective_cues,
+    objective_rationale, objective_align, objective_rdrop;
 
 /* "label", "label=1,soft=0.3@0.7" (weight 0.3 in 70 % of the steps, then falling to 0). STATUS_USAGE names what is
  * wrong and lists the terms. */
