@@ -146,5 +146,21 @@ is $? 1 "and learnt from it alone"
 is_rc 0 "privileged --teacher-model" -- run other --teacher-model "$model" -q
 is "$(sed -n 's/.*"hidden_act": //p' other/fold-1/teacher/config.json)" "$(sed -n 's/.*"hidden_act": //p' "$model/config.json")" \
     "another encoder teaches"
+cat >mixed.ndjson <<'END'
+{"idx":1,"sentence":"say \"x\",\"label\":0","label":1,"label_text":"positive","x":{"y":[2]},"teacher":{"status":"ok","reasoning":"\"label\":1,\"label\":1","label":0,"label_text":"negative"}}
+{"idx":2,"sentence":"no gold","label":-1,"teacher":{"status":"ok","label":1}}
+{"idx":3,"sentence":"no answer","label":0,"teacher":{"status":"failed","label":1}}
+{"idx":4,"sentence":"no teacher","label":1}
+{"idx":5,"sentence":"no label","teacher":{"status":"ok","label":0}}
+END
+labels() {
+    "$privileged" -q -m "$encoder" -o "by-$1" --folds 2 --max-steps 1 --labels negative,positive --label-source "$1" mixed.ndjson &&
+        wp-tokenize -q -m "$model" "by-$1/taught.ndjson" | "$frames" rows - label | sed 's/[^-0-9]*\(-*[0-9]*\).*/\1/' | tr '\n' ' '
+}
+is "$(labels teacher)" "0 1 -1 -1 0 " "--label-source teacher: the teacher's labels become the rows'"
+is "$(labels gold-or-teacher)" "1 1 0 1 0 " "--label-source gold-or-teacher: the gold ones first"
+is "$(sed 's/,"teacher":.*//; q' by-teacher/taught.ndjson)" '{"idx":1,"sentence":"say \"x\",\"label\":0","x":{"y":[2]},"label":0' \
+    "all else stays"
+is_rc 2 "--label-source silver" -- run silver --label-source silver
 is_rc 1 "more folds than sentences" -- "$privileged" -m "$encoder" -o few --folds 99 answers.ndjson
 done_testing
