@@ -1,13 +1,13 @@
 /* control_cues.c - see control_cues.h. */
 #include "bert/control_cues.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "base/rng.h"
 #include "bert/controls.h"
+#include "bert/objectives/piece_words.h"
 #include "bert/objectives/reasoning.h"
 
 enum { RNG_CONTROL_CUES = 12 };
@@ -34,7 +34,7 @@ static struct marked row_of(struct rows *rows, uint64_t row)
 static int no_cues(struct error *err)
 {
     return error_set(err, STATUS_FAILURE,
-                     "--control: no row has cues of its teacher, which the control changes; run groq-reason before "
+                     "no row has cues of its teacher, which the control changes; run groq-reason before "
                      "wp-tokenize");
 }
 
@@ -47,52 +47,87 @@ static size_t span_end(const struct marked *r, size_t begin)
     return end;
 }
 
-static bool continues_word(const struct token_table *t, int32_t id)
-{
-    return strncmp(t->text[id], t->prefix, strlen(t->prefix)) == 0;
-}
-
 /* ---- random places ---- */
 
-/* Where the row's words begin; starts[words] is the end of the last. Special tokens are no words. */
-static size_t find_words(const struct marked *r, const struct token_table *t, size_t *starts)
-{
-    size_t words = 0, end = 0;
-    for (size_t i = 0; i < r->n; i++) {
-        if (t->special[r->ids[i]])
-            continue;
-        if (words == 0 || !continues_word(t, r->ids[i]))
-            starts[words++] = i;
-        end = i + 1;
-    }
-    starts[words] = end;
-    return words;
-}
+struct word {
+    size_t begin, end; /* tokens */
+};
 
-static size_t words_between(const size_t *starts, size_t words, size_t begin, size_t end)
+/* A span that has to find a place. */
+struct span {
+    uint8_t mark;
+    size_t words;
+};
+
+/* The row's words, punctuation and special tokens left out. */
+static size_t find_words(const struct marked *r, const struct token_table *t, struct word *words)
 {
     size_t n = 0;
-    for (size_t w = 0; w < words; w++)
-        n += starts[w] < end && starts[w + 1] > begin;
+    for (size_t i = 0, end; i < r->n; i = end) {
+        end = piece_word_end(t, r->ids, r->n, i);
+        if (piece_word_is_text(t, r->ids + i, end - i))
+            words[n++] = (struct word){i, end};
+    }
     return n;
 }
 
-static void move_spans(const struct marked *r, const struct token_table *t, struct rng *rng)
+/* The row's spans; one of punctuation alone counts as a word. */
+static size_t find_spans(const struct marked *r, const struct word *words, size_t n_words, struct span *spans,
+                         size_t *marked_words)
 {
-    size_t *starts = xmalloc_array(r->n + 1, sizeof *starts);
-    uint8_t *moved = xcalloc(r->n, 1);
-    size_t words = find_words(r, t, starts);
+    size_t n = 0;
+    *marked_words = 0;
     for (size_t begin = 0, end; begin < r->n; begin = end) {
         end = span_end(r, begin);
-        size_t length = words_between(starts, words, begin, end);
-        if (r->marks[begin] == CUE_NONE || length == 0)
+        if (r->marks[begin] == CUE_NONE)
             continue;
-        size_t first = rng_below(rng, words - length + 1);
-        memset(moved + starts[first], r->marks[begin], starts[first + length] - starts[first]);
+        spans[n] = (struct span){r->marks[begin], 0};
+        for (size_t w = 0; w < n_words; w++)
+            spans[n].words += words[w].begin < end && words[w].end > begin;
+        spans[n].words += spans[n].words == 0;
+        *marked_words += spans[n++].words;
     }
-    memcpy(r->marks, moved, r->n);
-    free(moved);
-    free(starts);
+    return n;
+}
+
+/* The spans in random order; cuts[0..n) ascending, each in 0..most. */
+static void deal(struct span *spans, size_t *cuts, size_t n, size_t most, struct rng *rng)
+{
+    for (size_t i = n; i > 1; i--) {
+        size_t j = rng_below(rng, i);
+        struct span kept = spans[i - 1];
+        spans[i - 1] = spans[j];
+        spans[j] = kept;
+    }
+    for (size_t i = 0; i < n; i++) {
+        size_t cut = rng_below(rng, most + 1), j = i;
+        for (; j > 0 && cuts[j - 1] > cut; j--)
+            cuts[j] = cuts[j - 1];
+        cuts[j] = cut;
+    }
+}
+
+/* The words that no span takes are spread at random over the places before, between and after the spans, of which those
+ * between get at least one where there are enough. A row that is too short for its spans stays. */
+static void move_spans(const struct marked *r, const struct token_table *t, struct rng *rng)
+{
+    struct word *words = xmalloc_array(r->n, sizeof *words);
+    struct span *spans = xmalloc_array(r->n, sizeof *spans);
+    size_t *cuts = xmalloc_array(r->n, sizeof *cuts), marked_words;
+    size_t n_words = find_words(r, t, words), n = find_spans(r, words, n_words, spans, &marked_words);
+    if (n > 0 && marked_words <= n_words) {
+        size_t left = n_words - marked_words, apart = left >= n - 1, before = 0;
+        deal(spans, cuts, n, left - apart * (n - 1), rng);
+        memset(r->marks, CUE_NONE, r->n);
+        for (size_t i = 0; i < n; i++) {
+            size_t first = cuts[i] + before, begin = words[first].begin;
+            memset(r->marks + begin, spans[i].mark, words[first + spans[i].words - 1].end - begin);
+            before += spans[i].words + apart;
+        }
+    }
+    free(words);
+    free(spans);
+    free(cuts);
 }
 
 int control_cues_random(struct rows *rows, const struct control_setting *s, struct error *err)
@@ -116,7 +151,7 @@ static uint8_t polarity_of(uint8_t mark, int32_t label)
 {
     if (mark == CUE_FAVOURABLE || mark == CUE_UNFAVOURABLE)
         return mark;
-    return mark == CUE_DECISIVE && label >= 0 ? (label ? CUE_FAVOURABLE : CUE_UNFAVOURABLE) : CUE_NONE;
+    return mark == CUE_DECISIVE ? (label ? CUE_FAVOURABLE : CUE_UNFAVOURABLE) : CUE_NONE;
 }
 
 /* Visits all spans with a polarity in order: takes theirs into polarity, or gives them what stands there. */
@@ -125,8 +160,8 @@ static size_t each_polarity(struct rows *rows, uint64_t *polarity, bool give)
     size_t n = 0;
     for (size_t i = 0; i < rows->n; i++) {
         struct marked r = row_of(rows, i);
-        int32_t label = reasoning_label(rows, i);
-        for (size_t begin = 0, end; r.has_cues && begin < r.n; begin = end) {
+        int32_t label = reasoning_label(rows, i); /* -1: no term uses the row's cues */
+        for (size_t begin = 0, end; r.has_cues && label >= 0 && begin < r.n; begin = end) {
             end = span_end(&r, begin); /* what follows has its old mark still */
             uint8_t own = polarity_of(r.marks[begin], label);
             if (own == CUE_NONE)
@@ -144,6 +179,8 @@ static size_t each_polarity(struct rows *rows, uint64_t *polarity, bool give)
 int control_cues_shuffled_polarity(struct rows *rows, const struct control_setting *s, struct error *err)
 {
     struct rng rng;
+    if (s->classes != 2)
+        return error_set(err, STATUS_FAILURE, "a polarity is one of two classes, but there are %zu", s->classes);
     size_t n = each_polarity(rows, NULL, false);
     if (n == 0)
         return no_cues(err);
@@ -158,29 +195,30 @@ int control_cues_shuffled_polarity(struct rows *rows, const struct control_setti
 
 /* ---- every word ---- */
 
-/* A piece that has a letter, a digit or a byte beyond ASCII. */
-static bool is_word(const struct token_table *t, int32_t id)
-{
-    const char *text = t->text[id];
-    if (t->special[id])
-        return false;
-    for (text += continues_word(t, id) ? strlen(t->prefix) : 0; *text; text++)
-        if (isalnum((unsigned char)*text) || (unsigned char)*text >= 0x80)
-            return true;
-    return false;
-}
-
 int control_cues_all_words(struct rows *rows, const struct control_setting *s, struct error *err)
 {
-    size_t found = 0;
-    for (size_t i = 0; i < rows->n; i++) {
+    size_t found = 0, tokens = rows_find(rows, "ids")->values.len / sizeof(int32_t);
+    struct column *cues = rows_column(rows, "cues", ST_U8, COLUMN_TOKEN, 1);
+    const struct column *teacher = rows_find(rows, "teacher_label");
+    if (cues->values.len == 0) { /* the column is new */
+        buf_reserve(&cues->values, tokens);
+        memset(cues->values.data, CUE_ROW_UNMARKED, tokens);
+        cues->values.len = tokens;
+    }
+    for (size_t i = 0; teacher && i < rows->n; i++) {
         struct marked r = row_of(rows, i);
-        const struct column *teacher = rows_find(rows, "teacher_label");
-        if (!r.marks || !teacher || column_i32(teacher)[i] < 0)
+        if (column_i32(teacher)[i] < 0)
             continue;
-        for (size_t j = 0; j < r.n; j++)
-            r.marks[j] = is_word(s->tokens, r.ids[j]) ? CUE_DECISIVE : CUE_NONE;
+        for (size_t j = 0, end; j < r.n; j = end) {
+            end = piece_word_end(s->tokens, r.ids, r.n, j);
+            bool is_text = piece_word_is_text(s->tokens, r.ids + j, end - j);
+            memset(r.marks + j, is_text ? CUE_DECISIVE : CUE_NONE, end - j);
+        }
         found++;
     }
-    return found > 0 ? 0 : no_cues(err);
+    if (found > 0)
+        return 0;
+    return error_set(err, STATUS_FAILURE,
+                     "no row has a label of its teacher, which the control gives to its words; run groq-reason before "
+                     "wp-tokenize");
 }

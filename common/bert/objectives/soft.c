@@ -14,20 +14,23 @@
 #include "bert/objectives/cross_entropy.h"
 #include "bert/objectives/objective.h"
 #include "bert/objectives/teacher.h"
+#include "wire/json.h"
 
 struct soft_state {
     struct teacher teacher;
     size_t classes;
     double temperature;
+    float *softened, *d_softened; /* [classes] of a row, where there is a temperature */
 };
-
-enum { MOST_CLASSES = 256 }; /* with a temperature */
 
 static void release(struct objective *o)
 {
     struct soft_state *state = o->state;
-    if (state)
+    if (state) {
         teacher_free(&state->teacher);
+        free(state->softened);
+        free(state->d_softened);
+    }
     free(state);
     o->state = NULL;
 }
@@ -50,17 +53,17 @@ static int prepare(struct objective *o, const struct objective_setting *setting,
     struct soft_state *state = o->state = xcalloc(1, sizeof *state);
     state->classes = setting->classes;
     state->temperature = setting->temperature > 0 ? setting->temperature : 1;
-    if (state->temperature != 1 && state->classes > MOST_CLASSES)
-        return error_set(err, STATUS_USAGE, "--temperature: there are %zu classes, more than %d", state->classes,
-                         MOST_CLASSES);
     if (teacher_estimate(&state->teacher, setting->rows, setting->classes, err) < 0)
         return -1;
     if (state->teacher.rows_with == 0)
         return error_set(err, STATUS_FAILURE,
                          "no row has a teacher's answer, which the objective term 'soft' needs; run groq-reason before "
                          "wp-tokenize, or leave the term out of --objective");
-    if (state->temperature != 1)
+    if (state->temperature != 1) {
         soften(state, setting->rows->n);
+        state->softened = xmalloc_array(state->classes, sizeof *state->softened);
+        state->d_softened = xmalloc_array(state->classes, sizeof *state->d_softened);
+    }
     return 0;
 }
 
@@ -79,17 +82,18 @@ static double count(const struct objective *o, const struct objective_rows *rows
     return (double)used;
 }
 
-/* l of one row at the temperature. */
+/* l of one row at the temperature; its gradient by the logits is T (p' - q'). */
 static double softened(const struct soft_state *state, const float *logits, const double *target, double scale,
                        float *d_logits)
 {
-    float z[MOST_CLASSES], d[MOST_CLASSES] = {0};
     double t = state->temperature;
-    for (size_t c = 0; c < state->classes; c++)
-        z[c] = (float)(logits[c] / t);
-    double loss = cross_entropy(z, target, 0, state->classes, scale * t, d);
+    for (size_t c = 0; c < state->classes; c++) {
+        state->softened[c] = (float)(logits[c] / t);
+        state->d_softened[c] = 0;
+    }
+    double loss = cross_entropy(state->softened, target, 0, state->classes, scale * t, state->d_softened);
     for (size_t c = 0; d_logits && c < state->classes; c++)
-        d_logits[c] += d[c];
+        d_logits[c] += state->d_softened[c];
     return t * t * loss;
 }
 
@@ -109,20 +113,33 @@ static double add(const struct objective *o, struct objective_pass *p, double sc
     return loss;
 }
 
+/* A cut that is none, because all confidences are equal, is null. */
+static void add_numbers(struct buf *json, const char *name, const double *values, size_t n)
+{
+    buf_addf(json, ",\"%s\":[", name);
+    for (size_t i = 0; i < n; i++) {
+        buf_addstr(json, i > 0 ? "," : "");
+        if (isfinite(values[i]))
+            json_add_double(json, values[i]);
+        else
+            buf_addstr(json, "null");
+    }
+    buf_addch(json, ']');
+}
+
 static void describe(const struct objective *o, struct buf *json)
 {
     const struct teacher *t = &((const struct soft_state *)o->state)->teacher;
     buf_addf(json, ",\"soft_rows\":%zu,\"soft_rows_with_gold\":%zu,\"soft_rows_agreeing\":%zu", t->rows_with,
              t->rows_with_gold, t->rows_agreeing);
+    if (t->rows_with_gold > 0) {
+        buf_addstr(json, ",\"soft_teacher_accuracy\":");
+        json_add_double(json, (double)t->rows_agreeing / (double)t->rows_with_gold);
+    }
     if (!t->calibrated)
         return;
-    buf_addstr(json, ",\"soft_confidence_edges\":[");
-    for (size_t i = 0; i < TEACHER_BINS - 1; i++)
-        buf_addf(json, "%s%.6g", i ? "," : "", t->edges[i]);
-    buf_addstr(json, "],\"soft_right\":[");
-    for (size_t i = 0; i < TEACHER_BINS; i++)
-        buf_addf(json, "%s%.6g", i ? "," : "", t->right[i]);
-    buf_addstr(json, "]");
+    add_numbers(json, "soft_confidence_edges", t->edges, TEACHER_BINS - 1);
+    add_numbers(json, "soft_right", t->right, TEACHER_BINS);
 }
 
 const struct objective_kind objective_soft = {.name = "soft",
