@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 OMP_NUM_THREADS=1
 export OMP_NUM_THREADS
-for program in bin/wp-tokenize bin/bert-infer bin/sst2-score; do
+for program in bin/wp-tokenize bin/bert-train bin/bert-infer bin/sst2-score; do
     [ -x "$BUILD/$program" ] || skip_all "${program##*/} is not built"
 done
 model=$TESTDATA/bert/classifier # 2 classes, 40 positions
@@ -100,6 +100,29 @@ infer --pair second --logits pair.ndjson | difference >of_sentence
 infer --pair second --logits pair-masked.ndjson | difference >of_masked
 scores <pair.out | paste of_sentence of_masked - | awk '{ d = $3 - ($1 - $2); if (d > 1e-4 || d < -1e-4) print }' >wrong
 is "$(cat wrong)" "" "while the second text stays"
+
+# ---- the head that tags cues ----
+encoder=$TESTDATA/bert/encoder
+wp-tokenize -q -m "$encoder" --max-len 40 "$TESTDATA/mini/teacher.ndjson" >mini.tokens
+for dtype in f32 bf16; do
+    is_rc 0 "a student that tags cues, saved as $dtype" -- bert-train -q -m "$encoder" -o cues-$dtype --save-dtype $dtype \
+        --objective label=1,cues=1 --max-steps 5 --learning-rate 1e-3 mini.tokens
+    bert-infer -m cues-$dtype --attribution lines.txt >cues-$dtype.out
+    is "$(grep -c '"attribution_method":"cues","attribution":\[{"word":"' cues-$dtype.out)" 3 "auto takes its head ($dtype)"
+done
+is "$(words <cues-f32.out)" "$(words <lines.out)" "the words are the same"
+sed 's/.*"attribution":\[//' cues-f32.out cues-bf16.out | grep -o '"score":[^}]*' |
+    awk -F : '{ if ($2 < -1 || $2 > 1 || $2 == 0) print }' >wrong
+is "$(cat wrong)" "" "a score is a difference of two probabilities"
+echo 'fun ... !? fun' | bert-infer -m cues-f32 --attribution | grep -o '"score":[^}]*' >out
+is "$(sed -n '2p; 3p' out | sort -u)" '"score":0' "punctuation has none"
+is "$(sed -n 1p out | grep -c ':0$')$(sed -n 4p out | grep -c ':0$')" 00 "what stands around it has"
+bert-infer -m cues-f32 lines.txt | sed 's/.*"probs":\[\([^],]*\).*/\1/' >plain
+sed 's/.*"probs":\[\([^],]*\).*/\1/' cues-f32.out | paste plain - | awk '{ d = $1 - $2; if (d > 1e-6 || d < -1e-6) print }' >wrong
+is "$(cat wrong)" "" "the prediction is the same"
+bert-infer -m cues-f32 --attribution --attribution-method gradient lines.txt >out
+is "$(grep -c '"attribution_method":"integrated_gradients"' out)" 3 "the gradient can be asked for"
+is_rc 0 "int8 goes with the head" -- bert-infer -q -m cues-f32 --weights int8 --attribution lines.txt
 
 # ---- refused ----
 wp-tokenize -q -m "$model" lines.txt >tokens

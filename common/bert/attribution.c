@@ -7,6 +7,8 @@
 
 #include "base/memory.h"
 #include "base/utf8.h"
+#include "bert/objectives/cross_entropy.h"
+#include "bert/objectives/cues.h"
 #include "text/unicode.h"
 #include "wire/json.h"
 
@@ -36,6 +38,12 @@ void gauss_legendre(size_t n, double *places, double *parts)
 
 /* ---- opening ---- */
 
+void attribution_heads(struct model_heads *heads, const struct bert_config *config)
+{
+    model_heads_add(heads, CUES_WEIGHT, CUES_CLASSES, (size_t)config->hidden_size);
+    model_heads_add(heads, CUES_BIAS, CUES_CLASSES, 1);
+}
+
 static void open_gradient(struct attribution *a, const struct vocabulary *v, long steps)
 {
     a->baseline = v->mask >= 0 ? v->mask : v->pad >= 0 ? v->pad : v->unk;
@@ -50,11 +58,20 @@ static void open_gradient(struct attribution *a, const struct vocabulary *v, lon
 int attribution_open(struct attribution *a, const struct model *m, const struct nn *nn, const struct vocabulary *v,
                      const char *method, long steps, struct error *err)
 {
-    *a = (struct attribution){.model = m, .nn = nn, .method = ATTRIBUTION_GRADIENT};
+    const struct parameter *head = parameters_find(&m->parameters, CUES_WEIGHT);
+    const struct parameter *bias = parameters_find(&m->parameters, CUES_BIAS);
+    *a = (struct attribution){.model = m, .nn = nn};
+    if (strcmp(method, "gradient") != 0 && head && bias) {
+        a->method = ATTRIBUTION_CUES;
+        a->head = head->value;
+        a->head_bias = bias->value;
+        return 0;
+    }
     if (strcmp(method, "cues") == 0)
         return error_set(err, STATUS_USAGE,
                          "%s has no head that tags decisive words; train with the objective cues, or use gradient",
                          m->checkpoint.folder);
+    a->method = ATTRIBUTION_GRADIENT;
     open_gradient(a, v, steps);
     return 0;
 }
@@ -71,12 +88,33 @@ void attribution_close(struct attribution *a)
     *a = (struct attribution){0};
 }
 
-/* ---- integrated gradients ---- */
+/* ---- the head ---- */
 
 static bool is_attributed(const struct attributed_row *row, size_t t)
 {
     return row->spans[t].end > row->spans[t].begin && !(row->types && row->types[t]);
 }
+
+static void ask_head(struct attribution *a, const struct attributed_row *row)
+{
+    size_t hidden = (size_t)a->model->config.hidden_size;
+    for (size_t t = 0; t < row->n; t++) {
+        float z[CUES_CLASSES];
+        double p[CUES_CLASSES];
+        if (!is_attributed(row, t))
+            continue;
+        for (size_t c = 0; c < CUES_CLASSES; c++) {
+            double sum = a->head_bias[c];
+            for (size_t h = 0; h < hidden; h++)
+                sum += (double)a->head[c * hidden + h] * row->states[t * hidden + h];
+            z[c] = (float)sum;
+        }
+        softmax_of_logits(z, CUES_CLASSES, p);
+        a->scores[t] = p[CUES_FAVOURABLE] - p[CUES_UNFAVOURABLE];
+    }
+}
+
+/* ---- integrated gradients ---- */
 
 /* What F makes of the logit of each class. */
 static double share_of(const struct attributed_row *row, size_t classes, size_t class)
@@ -186,7 +224,10 @@ int attribution_tokens(struct attribution *a, const struct attributed_row *row, 
     }
     for (size_t t = 0; t < row->n; t++)
         a->scores[t] = 0;
-    integrate(a, row);
+    if (a->method == ATTRIBUTION_CUES)
+        ask_head(a, row);
+    else
+        integrate(a, row);
     for (size_t t = 0; t < row->n; t++)
         if (!isfinite((float)a->scores[t]))
             return error_set(err, STATUS_FAILURE,
@@ -195,6 +236,18 @@ int attribution_tokens(struct attribution *a, const struct attributed_row *row, 
 }
 
 /* ---- words ---- */
+
+/* Whether a token has a letter or a digit, as those have that the head was trained on. */
+static bool is_text(const char *text, const struct token_span *span)
+{
+    for (size_t at = span->begin; at < span->end;) {
+        uint32_t c;
+        at += utf8_decode(text + at, span->end - at, &c);
+        if (unicode_class(c) == UNICODE_WORD)
+            return true;
+    }
+    return false;
+}
 
 /* The next run of text without white space from *at on; false at the end. */
 static bool next_word(const char *text, size_t len, size_t *at, struct attributed_word *word)
@@ -229,7 +282,7 @@ void attribution_words(enum attribution_method method, const char *text, size_t 
                 continue;
             if (method == ATTRIBUTION_GRADIENT)
                 word.score += scores[t];
-            else if (fabs(scores[t]) > fabs(word.score))
+            else if (fabs(scores[t]) > fabs(word.score) && is_text(text, &spans[t]))
                 word.score = scores[t];
             found = true;
         }

@@ -1,9 +1,10 @@
 /* attribution.h - which words of a sentence carried a classifier's decision.
  *
  * Two methods. `cues`: where the model was trained to tag decisive words (objectives/cues.h), what that head says of
- * each word. `gradient`: integrated gradients (Sundararajan, Taly, Yan, "Axiomatic attribution for deep networks", ICML
- * 2017, arXiv:1703.01365, equation 1) of a score F of the logits, along the straight line from x', the sentence with
- * the word embedding of [MASK] in the place of every token of its own, to x, the sentence:
+ * each token that has a letter or a digit: P(favourable) - P(unfavourable). A head that never saw the polarity of a cue
+ * does not know one from the other. `gradient`: integrated gradients (Sundararajan, Taly, Yan, "Axiomatic attribution
+ * for deep networks", ICML 2017, arXiv:1703.01365, equation 1) of a score F of the logits, along the straight line from
+ * x', the sentence with the word embedding of [MASK] in the place of every token of its own, to x, the sentence:
  *
  *     a_t = sum over h of (x_th - x'_th) integral from 0 to 1 of dF/dx_th (x' + u (x - x')) du
  *
@@ -42,8 +43,7 @@ struct attribution {
     struct activations activations;
     struct batch batch;
     /* cues */
-    const float *head, *head_bias; /* [outputs, hidden], [outputs]; in the model's files */
-    size_t outputs;
+    const float *head, *head_bias; /* [CUES_CLASSES, hidden], [CUES_CLASSES]; in the model's files */
     /* the row that was last computed */
     double *scores; /* [tokens] 0 for tokens that are not attributed */
     size_t capacity;
@@ -65,6 +65,8 @@ struct attributed_word {
     double score;
 };
 
+/* What model_map_heads has to be given, so that the method can be cues. */
+model_add_heads attribution_heads;
 /* method: one of ATTRIBUTION_CHOICES; auto is cues where the model's folder has that head. Its absence is STATUS_USAGE
  * for cues. v tells which token the line starts from: [MASK], in a vocabulary without it [PAD], else [UNK]. */
 int attribution_open(struct attribution *a, const struct model *m, const struct nn *nn, const struct vocabulary *v,

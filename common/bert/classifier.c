@@ -30,7 +30,7 @@ int classifier_open(struct classifier *c, const char *folder, const struct class
         .threads = o->threads, .gemm = o->gemm, .precision = o->weights == NN_WEIGHTS_BF16 ? NN_BF16 : NN_F32};
     *c = (struct classifier){.weights = o->weights, .temperature = o->temperature > 0 ? o->temperature : 1};
     if (nn_cpu(&c->nn, &options, err) < 0 || vocabulary_load(&c->vocabulary, folder, err) < 0 ||
-        model_map(&c->model, folder, err) < 0)
+        model_map_heads(&c->model, folder, o->attribution ? attribution_heads : NULL, err) < 0)
         goto fail;
     if ((long)c->vocabulary.n_tokens > c->model.config.vocab_size) {
         error_set(err, STATUS_USAGE, "%s: the vocabulary has %zu tokens, the model's embeddings only %ld", folder,

@@ -181,8 +181,16 @@ int model_open(struct model *m, const char *folder, struct error *err)
     return 0;
 }
 
-int model_map(struct model *m, const char *folder, struct error *err)
+/* Whether auxiliary.safetensors has it; of another size it is of another run's head. */
+static bool has_head(const struct checkpoint *c, const struct head_parameter *head)
 {
+    const struct st_tensor *tensor = c->auxiliary == SIZE_MAX ? NULL : st_find(&c->files[c->auxiliary], head->name);
+    return tensor && tensor->elements == head->rows * head->cols;
+}
+
+int model_map_heads(struct model *m, const char *folder, model_add_heads *add_heads, struct error *err)
+{
+    struct model_heads wanted = {0}, heads = {.auxiliary = true};
     if (model_open(m, folder, err) < 0)
         return -1;
     if (m->classes == 0) {
@@ -190,13 +198,27 @@ int model_map(struct model *m, const char *folder, struct error *err)
                   folder, folder);
         goto fail;
     }
-    parameters_init(&m->parameters, &m->config, m->classes);
-    if (checkpoint_attach(&m->checkpoint, &m->parameters, NULL, NULL, err) < 0)
-        goto fail;
-    return 0;
+    heads.classes = m->classes;
+    if (add_heads)
+        add_heads(&wanted, &m->config);
+    for (size_t i = 0; i < wanted.n_of_objectives; i++) {
+        const struct head_parameter *head = &wanted.of_objectives[i];
+        if (has_head(&m->checkpoint, head))
+            model_heads_add(&heads, head->name, head->rows, head->cols);
+    }
+    parameters_init_heads(&m->parameters, &m->config, &heads);
+    model_heads_free(&heads);
+    model_heads_free(&wanted);
+    if (checkpoint_attach(&m->checkpoint, &m->parameters, NULL, NULL, err) == 0)
+        return 0;
 fail:
     model_free(m);
     return -1;
+}
+
+int model_map(struct model *m, const char *folder, struct error *err)
+{
+    return model_map_heads(m, folder, NULL, err);
 }
 
 int model_load(struct model *m, const struct model_heads *heads, uint64_t seed, bool *fresh, struct error *err)

@@ -35,6 +35,10 @@ struct model_dropout {
 
 /* For inference: maps the folder's weights. A folder without a classifier is STATUS_USAGE. */
 int model_map(struct model *m, const char *folder, struct error *err);
+/* The same with those parameters of objectives' heads that add_heads (NULL: none) adds and auxiliary.safetensors has.
+ */
+typedef void model_add_heads(struct model_heads *heads, const struct bert_config *config);
+int model_map_heads(struct model *m, const char *folder, model_add_heads *add_heads, struct error *err);
 /* For training, in two steps, so that a broken folder is refused before the rows are read that tell the number of
  * classes. Opens: reads the config, maps the files; classes is what the folder's classifier has, 0 without one. */
 int model_open(struct model *m, const char *folder, struct error *err);

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Compares bert-infer --attribution with integrated gradients computed by PyTorch's autograd.
+"""Compares bert-infer --attribution with integrated gradients computed by PyTorch's autograd, and its other method with
+the head's softmax over transformers' token states.
 
     BUILD=build python t/oracle/attribution.py
 
@@ -22,6 +23,7 @@ bert = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(bert)
 
 import numpy as np
+import safetensors.torch
 import torch
 from transformers import AutoTokenizer, BertForSequenceClassification
 
@@ -119,6 +121,38 @@ def compare(folder, rows, steps, name):
     check(worst_error < TOLERANCE, f"{name}: the completeness errors, at most {worst_error:.1e} apart")
 
 
+def compare_head(folder, rows, name):
+    """A random head of four classes: none, favourable, unfavourable, modifier."""
+    model = BertForSequenceClassification.from_pretrained(folder, attn_implementation="eager").double().eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    weight = torch.randn(4, model.config.hidden_size) * model.config.hidden_size ** -0.5
+    bias = torch.randn(4)
+    safetensors.torch.save_file({"auxiliary.cues.weight": weight, "auxiliary.cues.bias": bias},
+                                folder / "auxiliary.safetensors")
+    rows = [row for row in rows if "second" not in row]
+    path = folder / "alone.ndjson"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    output = tool("bert-infer", "-q", "-m", folder, "--attribution", path)
+    if output is None:
+        return
+    worst = largest = 0.0
+    for row, line in zip(rows, output.splitlines()):
+        encoded = tokenizer(row["sentence"], return_tensors="pt", return_offsets_mapping=True, truncation=True,
+                            max_length=model.config.max_position_embeddings)
+        offsets = encoded.pop("offset_mapping")[0].tolist()
+        with torch.no_grad():
+            states = model.bert(**encoded).last_hidden_state[0]
+        chances = torch.softmax(states @ weight.double().T + bias.double(), dim=1)
+        scores = (chances[:, 1] - chances[:, 2]).tolist()
+        for word in json.loads(line)["pred"]["attribution"]:
+            inside = [score for score, (begin, end) in zip(scores, offsets)
+                      if end > begin and word["begin"] <= begin < word["end"]
+                      and row["sentence"][begin:end] != "?"]
+            worst = max(worst, abs(max(inside, key=abs) - word["score"]))
+            largest = max(largest, abs(word["score"]))
+    check(worst < 2e-6 < largest / 100, f"{name}: the head's scores, up to {largest:.2g}, at most {worst:.1e} apart")
+
+
 def main():
     torch.set_num_threads(1)
     for seed, (name, (settings, steps)) in enumerate(CASES.items()):
@@ -126,6 +160,7 @@ def main():
             folder = bert.make_model(pathlib.Path(folder), seed, **settings)
             rows = sentences(random.Random(seed), settings["vocab_size"], settings["max_position_embeddings"] + 3)
             compare(folder, rows, steps, name)
+            compare_head(folder, rows, name)
     print(f"1..{bert.count}")
     return 1 if bert.failed else 0
 
