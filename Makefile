@@ -22,16 +22,17 @@ bindir = $(PREFIX)/bin
 mandir = $(PREFIX)/share/man
 datadir = $(PREFIX)/share
 
-TOOLS = sst2-dump groq-reason wp-tokenize bert-train bert-infer sst2-score
+TOOLS = sst2-dump groq-reason wp-tokenize bert-train bert-infer sst2-score distil-report
 
 # The rooms of common/ and what each tool is made of (a library before those that it uses).
-ROOMS = base wire data text teacher score nn bert
+ROOMS = base wire data text teacher score report nn bert
 ROOMS_sst2-dump = data wire base
 ROOMS_groq-reason = teacher wire base
 ROOMS_wp-tokenize = text wire base
 ROOMS_bert-train = bert nn score text wire base
 ROOMS_bert-infer = bert nn score text wire base
 ROOMS_sst2-score = score data wire base
+ROOMS_distil-report = report score wire base
 
 OPENBLAS_CFLAGS := $(shell pkg-config --cflags openblas 2>/dev/null)
 OPENBLAS_LIBS := $(shell pkg-config --libs openblas 2>/dev/null || echo -lopenblas)
@@ -172,6 +173,7 @@ deps: ## install the packages that the build and the tests need (Debian, Ubuntu)
 	@contrib/deps
 
 include pipelines/experiment.mk
+include pipelines/report.mk
 include t/bench/bench.mk
 
 install: all $(COMPLETIONS) ## install to $(DESTDIR)$(PREFIX)
@@ -183,7 +185,7 @@ clean: ## remove everything built
 	rm -rf $(BUILD)
 
 help: ## this list
-	@sed -n 's/^\([a-z][a-z-]*\):.* ## \(.*\)/  \1|\2/p' Makefile pipelines/experiment.mk t/bench/bench.mk | column -t -s '|'
+	@sed -n 's/^\([a-z][a-z-]*\):.* ## \(.*\)/  \1|\2/p' Makefile pipelines/experiment.mk pipelines/report.mk t/bench/bench.mk | column -t -s '|'
 	@echo; sed -n 's/^#   \(.*\)/  \1/p' Makefile
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

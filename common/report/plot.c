@@ -1,0 +1,62 @@
+/* plot.c - see plot.h. */
+#include "report/plot.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/io.h"
+
+enum { SVG_CAP = 1 << 24 };
+
+static void write_quoted(FILE *out, const char *text)
+{
+    fputc('\'', out);
+    for (; *text; text++)
+        if (*text == '\'')
+            fputs("''", out);
+        else if (*text != '\n')
+            fputc(*text, out);
+    fputc('\'', out);
+}
+
+static void write_commands(FILE *out, const struct plot *plot, const char *path)
+{
+    fputs("set terminal svg size 720,400 dynamic noenhanced font 'sans-serif,13'\nset output ", out);
+    write_quoted(out, path);
+    fputs("\nset key outside right top\nset grid lc rgb '#dddddd'\nset border 3\nset tics nomirror\nset title ", out);
+    write_quoted(out, plot->title);
+    fputs("\nset xlabel ", out);
+    write_quoted(out, plot->x_label);
+    fputs("\nset ylabel ", out);
+    write_quoted(out, plot->y_label);
+    fputs("\n", out);
+    if (plot->log_x)
+        fputs("set logscale x\n", out);
+    fputs("plot ", out);
+    if (plot->diagonal)
+        fputs("[0:1][0:1] x with lines lc rgb '#999999' dt 2 title 'as it says', ", out);
+    for (size_t i = 0; i < plot->n; i++) {
+        fputs(i ? ", '-' with linespoints pt 7 ps 0.4 lw 1.6 title " : "'-' with linespoints pt 7 ps 0.4 lw 1.6 title ",
+              out);
+        write_quoted(out, plot->curves[i].title);
+    }
+    fputs("\n", out);
+    for (size_t i = 0; i < plot->n; i++) {
+        for (size_t j = 0; j < plot->curves[i].n; j++)
+            fprintf(out, "%.8g %.8g\n", plot->curves[i].x[j], plot->curves[i].y[j]);
+        fputs("e\n", out);
+    }
+}
+
+char *plot_svg(const struct plot *plot, const char *path)
+{
+    struct error ignored = {0};
+    size_t len;
+    if (plot->n == 0)
+        return NULL;
+    FILE *gnuplot = popen("gnuplot 2>/dev/null", "w");
+    if (!gnuplot)
+        return NULL;
+    write_commands(gnuplot, plot, path);
+    return pclose(gnuplot) == 0 ? file_read(path, SVG_CAP, &len, &ignored) : NULL;
+}
