@@ -52,7 +52,7 @@ extract() {
 
 # Succeeds when a tool of ours that the script names is not in this build.
 names_missing_tool() {
-    for tool in sst2-dump groq-reason wp-tokenize bert-train bert-infer sst2-score; do
+    for tool in sst2-dump groq-reason wp-tokenize bert-train bert-infer sst2-score distil-report; do
         grep -Eq "(^|[^a-zA-Z0-9./-])$tool( |\$)" "$1" && [ ! -x "$BUILD/bin/$tool" ] && return 0
     done
     return 1

@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 
 tools=
-for tool in sst2-dump groq-reason wp-tokenize bert-train bert-infer sst2-score; do
+for tool in sst2-dump groq-reason wp-tokenize bert-train bert-infer sst2-score distil-report; do
     [ -x "$BUILD/bin/$tool" ] && tools="$tools $tool"
 done
 [ -n "$tools" ] || skip_all "no tool is built"
