@@ -340,5 +340,6 @@ int main(void)
     test_soft(3, 3, 1e-6);
     test_soft_cold();
     test_describe();
+    nn_free(&nn);
     return done_testing();
 }
