@@ -46,6 +46,11 @@ in_experiment = BUILD='$(abspath $(BUILD))' KEEP_MODELS='$(KEEP_MODELS)' \
 
 EXPERIMENT_CELLS := $(foreach t,$(TRACKS),$(foreach n,$(SIZES),$(foreach a,$(ARMS),$(foreach s,$(SEEDS),\
     $(EXPERIMENT)/cells/$t-$n/$a/$s/done))))
+ifneq ($(filter experiment,$(MAKECMDGOALS)),)
+ifneq ($(words $(EXPERIMENT)),1)
+$(error EXPERIMENT is '$(EXPERIMENT)'; make cannot work with blanks in file names, choose a folder without)
+endif
+endif
 .PHONY: experiment
 experiment: $(EXPERIMENT_CELLS) ## train and judge ARMS x TRACKS x SIZES x SEEDS (-j N; needs SST-2, a teacher's answers, an encoder)
 
