@@ -226,15 +226,15 @@ void agreement_free(struct agreement *a)
 
 /* ---- the means ---- */
 
-/* Of areas, or of their differences from those of `from`. */
-static struct agreement_score mean_of(const double *areas, const double *from, size_t n,
+/* Of areas less those of `from` (NULL: 0), over the sentences where these are and `both` (NULL: any) is. */
+static struct agreement_score mean_of(const double *areas, const double *from, const double *both, size_t n,
                                       const struct bootstrap *bootstrap)
 {
     struct agreement_score s = {(double)NAN, {(double)NAN, (double)NAN}, 0};
     double *values = xmalloc_array(n, sizeof *values), sum = 0;
     for (size_t i = 0; i < n; i++) {
         double value = from ? areas[i] - from[i] : areas[i];
-        if (isnan(value))
+        if (isnan(value) || (both && isnan(both[i])))
             continue;
         values[s.sentences++] = value;
         sum += value;
@@ -247,15 +247,16 @@ static struct agreement_score mean_of(const double *areas, const double *from, s
     return s;
 }
 
-struct agreement_score agreement_score(const struct agreement *a, const struct marked_sentences *m,
-                                       enum agreement_kind kind, const struct bootstrap *bootstrap)
+struct agreement_score agreement_score(const struct agreement *a, const struct agreement *both,
+                                       const struct marked_sentences *m, enum agreement_kind kind,
+                                       const struct bootstrap *bootstrap)
 {
-    return mean_of(a->areas[kind], NULL, m->n, bootstrap);
+    return mean_of(a->areas[kind], NULL, both ? both->areas[kind] : NULL, m->n, bootstrap);
 }
 
 struct agreement_score agreement_difference(const struct agreement *a, const struct agreement *b,
                                             const struct marked_sentences *m, enum agreement_kind kind,
                                             const struct bootstrap *bootstrap)
 {
-    return mean_of(b->areas[kind], a->areas[kind], m->n, bootstrap);
+    return mean_of(b->areas[kind], a->areas[kind], NULL, m->n, bootstrap);
 }

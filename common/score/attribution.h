@@ -81,8 +81,10 @@ int agreement_read(struct agreement *a, const struct marked_sentences *m, const 
                    const struct agreement_options *options, struct error *err);
 void agreement_free(struct agreement *a);
 
-struct agreement_score agreement_score(const struct agreement *a, const struct marked_sentences *m,
-                                       enum agreement_kind kind, const struct bootstrap *bootstrap);
+/* Over the sentences that have an area, in `both` too (NULL: in a alone). */
+struct agreement_score agreement_score(const struct agreement *a, const struct agreement *both,
+                                       const struct marked_sentences *m, enum agreement_kind kind,
+                                       const struct bootstrap *bootstrap);
 /* B minus A over the sentences that both have. */
 struct agreement_score agreement_difference(const struct agreement *a, const struct agreement *b,
                                             const struct marked_sentences *m, enum agreement_kind kind,
@@ -91,7 +93,8 @@ struct agreement_score agreement_difference(const struct agreement *a, const str
 /* The area under the ROC curve; NAN where either kind is missing. */
 double area_under_curve(const double *positive, size_t n_positive, const double *negative, size_t n_negative);
 
-/* Tables of at most 80 columns, or one line with one object; b NULL: of one file. */
+/* A table of at most 80 columns, for two files over the sentences that both have; or one line with one object, in which
+ * each file's scores are of all its sentences. b NULL: of one file. */
 void agreement_text(struct buf *out, const struct agreement *a, const struct agreement *b,
                     const struct marked_sentences *m, const struct bootstrap *bootstrap);
 void agreement_json(struct buf *out, const struct agreement *a, const struct agreement *b,

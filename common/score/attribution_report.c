@@ -66,12 +66,12 @@ void agreement_text(struct buf *out, const struct agreement *a, const struct agr
         buf_addf(out, "\n%-10s%10s%10s   %16s\n", "", "sentences", "area", heading);
     for (int i = 0; i < AGREEMENT_KINDS; i++) {
         enum agreement_kind kind = (enum agreement_kind)i;
-        struct agreement_score of_a = agreement_score(a, m, kind, bootstrap);
+        struct agreement_score of_a = agreement_score(a, b, m, kind, bootstrap);
         struct agreement_score shown = b ? agreement_difference(a, b, m, kind, bootstrap) : of_a;
         buf_addf(out, "%-10s%10zu", names[kind], shown.sentences);
         add_area(out, of_a.mean, false);
         if (b) {
-            add_area(out, agreement_score(b, m, kind, bootstrap).mean, false);
+            add_area(out, agreement_score(b, a, m, kind, bootstrap).mean, false);
             add_area(out, shown.mean, true);
         }
         add_range(out, &shown.interval, b != NULL);
@@ -125,7 +125,7 @@ static void add_agreement(struct buf *out, const struct agreement *a, const stru
     buf_addstr(out, ",\"completeness_error\":");
     add_value(out, a->completeness_error);
     for (int kind = 0; kind < AGREEMENT_KINDS; kind++) {
-        struct agreement_score s = agreement_score(a, m, (enum agreement_kind)kind, bootstrap);
+        struct agreement_score s = agreement_score(a, NULL, m, (enum agreement_kind)kind, bootstrap);
         add_score(out, names[kind], "area", &s);
     }
 }
