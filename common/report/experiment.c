@@ -133,9 +133,10 @@ static int read_set(struct cell_set *s, const char *folder, const char *name, st
     return result;
 }
 
-/* The losses of the last stage: a record `start` begins anew. */
-static int read_curve(struct curve *c, const char *folder, struct error *err)
+/* The losses and speed of the last stage: a record `start` begins anew. */
+static int read_metrics(struct cell *cell, const char *folder, struct error *err)
 {
+    struct curve *c = &cell->curve;
     size_t len;
     char *text = read_text(folder, "metrics.ndjson", &len, err), *save = NULL;
     if (!text)
@@ -143,6 +144,8 @@ static int read_curve(struct curve *c, const char *folder, struct error *err)
     for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
         if (strncmp(line, "{\"event\":\"start\"", 16) == 0)
             c->n = 0;
+        if (strncmp(line, "{\"event\":\"end\"", 14) == 0)
+            cell->rows_per_second = number_in(line, strlen(line), "rows_per_second");
         if (strncmp(line, "{\"event\":\"step\"", 15) != 0)
             continue;
         c->step = xrealloc_array(c->step, c->n + 1, sizeof *c->step);
@@ -165,7 +168,8 @@ static int read_cell(struct experiment *e, const char *group, const char *arm, c
         return 0;
     e->cells = xrealloc_array(e->cells, e->n_cells + 1, sizeof *e->cells);
     struct cell *cell = &e->cells[e->n_cells++];
-    *cell = (struct cell){.group = xstrdup(group), .arm = xstrdup(arm), .seed = strtol(seed, NULL, 10)};
+    *cell = (struct cell){
+        .group = xstrdup(group), .arm = xstrdup(arm), .seed = strtol(seed, NULL, 10), .rows_per_second = NAN};
     for (size_t i = 0; i < SETS; i++)
         if (read_set(&cell->sets[i], folder, set_names[i], err) < 0)
             return -1;
@@ -173,7 +177,7 @@ static int read_cell(struct experiment *e, const char *group, const char *arm, c
     cell->train_seconds = time ? number_in(time, len, "train_seconds") : NAN;
     free(time);
     cell->options = read_text(folder, "options", &len, err);
-    return time && cell->options ? read_curve(&cell->curve, folder, err) : -1;
+    return time && cell->options ? read_metrics(cell, folder, err) : -1;
 }
 
 static int read_seeds(struct experiment *e, const char *group, const char *arm, const char *folder, struct error *err)

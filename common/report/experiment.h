@@ -36,8 +36,9 @@ struct cell {
     char *group, *arm; /* "T-240", "counterfactual" */
     long seed;
     struct cell_set sets[SETS];
-    struct curve curve; /* of the last stage */
-    double train_seconds;
+    struct curve curve;     /* of the last stage */
+    double train_seconds;   /* of all stages */
+    double rows_per_second; /* of the last stage; NAN where it is not told */
     char *options;
 };
 

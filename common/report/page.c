@@ -8,23 +8,28 @@
 
 #include "base/memory.h"
 
+/* Plots are drawn in black: in the dark they are turned over, hues kept. */
 static const char style[] =
-    ":root{color-scheme:light dark;--text:#1c1f23;--back:#fdfdfb;--line:#d6d9dd;--quiet:#5a626b;--band:#f1f3f4}"
+    ":root{color-scheme:light dark;--text:#1c1f23;--back:#fdfdfb;--line:#d6d9dd;--quiet:#5a626b;--band:#f1f3f4;"
+    "--mark:#ffe58a}"
+    "body{font:16px/1.5 system-ui,sans-serif;color:var(--text);background:var(--back);max-width:72rem;margin:0 auto;"
+    "padding:1rem}p{max-width:46rem}h1{font-size:1.6rem;line-height:1.2}h2{margin-top:2.2rem;border-bottom:1px solid "
+    "var(--line)}h3{margin-top:1.6rem}.wide{overflow-x:auto;margin:.8rem 0}table{border-collapse:collapse;"
+    "font-size:.87rem}th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);text-align:left;"
+    "vertical-align:top}td{overflow-wrap:break-word;max-width:34rem}td.n,th.n{text-align:right;"
+    "font-variant-numeric:tabular-nums;white-space:nowrap}td.t{min-width:14rem}tr:nth-child(odd) td{background:"
+    "var(--band)}mark{background:var(--mark);color:inherit;border-radius:.2rem;padding:0 .15rem}figure{margin:1rem 0}"
+    "figure "
+    "svg{max-width:46rem;width:100%;height:auto;border-radius:.4rem}figcaption{color:var(--quiet);font-size:.87rem;max-"
+    "width:46rem}"
+    "@media(max-width:40rem){body{padding:.7rem}th,td{padding:.2rem .4rem}table{font-size:.8rem}}"
     "@media(prefers-color-scheme:dark){:root{--text:#e4e6e8;--back:#16181b;--line:#3a3f45;--quiet:#a0a7af;"
-    "--band:#202327}}"
-    "body{font:16px/1.5 system-ui,sans-serif;color:var(--text);background:var(--back);max-width:62rem;margin:0 auto;"
-    "padding:1rem}h1{font-size:1.6rem;line-height:1.2}h2{margin-top:2.2rem;border-bottom:1px solid var(--line)}"
-    "h3{margin-top:1.6rem}.wide{overflow-x:auto;margin:.8rem 0}table{border-collapse:collapse;font-size:.87rem}"
-    "th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}"
-    "td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}tr:nth-child(even) td{background:"
-    "var(--band)}pre{overflow-x:auto;background:var(--band);padding:.6rem;font-size:.8rem}figure{margin:1rem 0}"
-    "figure svg{max-width:100%;height:auto;background:#fff;border-radius:.4rem}figcaption{color:var(--quiet);"
-    "font-size:.87rem}";
+    "--band:#202327;--mark:#6b5708}figure svg{filter:invert(.9) hue-rotate(180deg)}}";
 
-static void add_html(struct buf *b, const char *text)
+static void add_html_bytes(struct buf *b, const char *text, size_t len)
 {
-    for (; *text; text++)
-        switch (*text) {
+    for (size_t i = 0; i < len; i++)
+        switch (text[i]) {
         case '&':
             buf_addstr(b, "&amp;");
             break;
@@ -38,17 +43,27 @@ static void add_html(struct buf *b, const char *text)
             buf_addstr(b, "&quot;");
             break;
         default:
-            buf_add(b, text, 1);
+            buf_add(b, text + i, 1);
         }
+}
+
+static void add_html(struct buf *b, const char *text)
+{
+    add_html_bytes(b, text, strlen(text));
+}
+
+static void add_markdown_bytes(struct buf *b, const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (strchr("|*_<`\\[]", text[i]))
+            buf_addstr(b, "\\");
+        buf_add(b, text + i, 1);
+    }
 }
 
 static void add_markdown(struct buf *b, const char *text)
 {
-    for (; *text; text++) {
-        if (strchr("|*_<`\\", *text))
-            buf_addstr(b, "\\");
-        buf_add(b, text, 1);
-    }
+    add_markdown_bytes(b, text, strlen(text));
 }
 
 static char *formatted(const char *format, va_list arguments)
@@ -96,20 +111,18 @@ void page_table(struct page *p, const char *columns)
 {
     struct buf rule = {0};
     buf_addstr(&p->html, "<div class=\"wide\"><table>\n<tr>");
-    while (*columns) {
+    for (size_t i = 0; *columns; i++) {
         size_t len = strcspn(columns, "|");
         bool number = *columns == '>';
-        char *name = xmalloc(len + 1);
-        memcpy(name, columns + number, len - number);
-        name[len - number] = '\0';
-        buf_addf(&p->html, "<th%s>", number ? " class=\"n\"" : "");
-        add_html(&p->html, name);
+        if (i < PAGE_COLUMNS)
+            p->numbers[i] = number;
+        buf_addstr(&p->html, number ? "<th class=\"n\">" : "<th>");
+        add_html_bytes(&p->html, columns + number, len - number);
         buf_addstr(&p->html, "</th>");
         buf_addstr(&p->markdown, "| ");
-        add_markdown(&p->markdown, name);
+        add_markdown_bytes(&p->markdown, columns + number, len - number);
         buf_addstr(&p->markdown, " ");
         buf_addstr(&rule, number ? "|--:" : "|---");
-        free(name);
         columns += len + (columns[len] == '|');
     }
     buf_addstr(&p->html, "</tr>\n");
@@ -117,10 +130,23 @@ void page_table(struct page *p, const char *columns)
     buf_free(&rule);
 }
 
-/* Numbers, and what stands for one that there is not. */
-static bool is_number(const char *text)
+/* Long texts get a column that is not squeezed to a word a line on a phone. */
+static void begin_cell(struct page *p, bool first, size_t len)
 {
-    return *text && strspn(text, "0123456789.,+-–%/ ()to±") == strlen(text);
+    enum { LONG_TEXT = 48 };
+    p->column = first ? 0 : p->column + 1;
+    bool number = p->column < PAGE_COLUMNS && p->numbers[p->column];
+    buf_addf(&p->html, "%s<td%s>", first ? "<tr>" : "",
+             number            ? " class=\"n\""
+             : len > LONG_TEXT ? " class=\"t\""
+                               : "");
+    buf_addstr(&p->markdown, "| ");
+}
+
+static void end_cell(struct page *p)
+{
+    buf_addstr(&p->html, "</td>");
+    buf_addstr(&p->markdown, " ");
 }
 
 void page_cell(struct page *p, bool first, const char *format, ...)
@@ -129,13 +155,33 @@ void page_cell(struct page *p, bool first, const char *format, ...)
     va_start(arguments, format);
     char *text = formatted(format, arguments);
     va_end(arguments);
-    buf_addf(&p->html, "%s<td%s>", first ? "<tr>" : "", is_number(text) ? " class=\"n\"" : "");
+    begin_cell(p, first, strlen(text));
     add_html(&p->html, text);
-    buf_addstr(&p->html, "</td>");
-    buf_addstr(&p->markdown, "| ");
     add_markdown(&p->markdown, text);
-    buf_addstr(&p->markdown, " ");
+    end_cell(p);
     free(text);
+}
+
+void page_cell_marked(struct page *p, bool first, const char *text, const struct page_mark *marks, size_t n)
+{
+    size_t at = 0, len = strlen(text);
+    begin_cell(p, first, len);
+    for (size_t i = 0; i < n; i++) {
+        if (marks[i].begin < at || marks[i].end <= marks[i].begin || marks[i].end > len)
+            continue;
+        add_html_bytes(&p->html, text + at, marks[i].begin - at);
+        add_markdown_bytes(&p->markdown, text + at, marks[i].begin - at);
+        buf_addstr(&p->html, "<mark>");
+        buf_addstr(&p->markdown, "**");
+        add_html_bytes(&p->html, text + marks[i].begin, marks[i].end - marks[i].begin);
+        add_markdown_bytes(&p->markdown, text + marks[i].begin, marks[i].end - marks[i].begin);
+        buf_addstr(&p->html, "</mark>");
+        buf_addstr(&p->markdown, "**");
+        at = marks[i].end;
+    }
+    add_html(&p->html, text + at);
+    add_markdown(&p->markdown, text + at);
+    end_cell(p);
 }
 
 void page_row_end(struct page *p)
@@ -163,12 +209,10 @@ void page_plot(struct page *p, const char *svg, const char *file, const char *ca
     buf_addf(&p->markdown, "![%s](%s)\n\n", caption, file);
 }
 
-void page_code(struct page *p, const char *text)
+void page_append(struct page *p, const struct page *part)
 {
-    buf_addstr(&p->html, "<pre>");
-    add_html(&p->html, text);
-    buf_addstr(&p->html, "</pre>\n");
-    buf_addf(&p->markdown, "```\n%s%s```\n\n", text, *text && text[strlen(text) - 1] == '\n' ? "" : "\n");
+    buf_add(&p->html, part->html.data, part->html.len);
+    buf_add(&p->markdown, part->markdown.data, part->markdown.len);
 }
 
 void page_end(struct page *p)

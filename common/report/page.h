@@ -11,8 +11,17 @@
 
 #include "base/buf.h"
 
+enum { PAGE_COLUMNS = 16 };
+
 struct page {
     struct buf markdown, html;
+    bool numbers[PAGE_COLUMNS]; /* of the open table: columns of numbers */
+    size_t column;
+};
+
+/* Bytes of a text that stand out. */
+struct page_mark {
+    size_t begin, end;
 };
 
 void page_begin(struct page *p, const char *title);
@@ -22,11 +31,14 @@ void page_text(struct page *p, const char *format, ...) __attribute__((format(pr
  * numbers, which stand to the right. */
 void page_table(struct page *p, const char *columns);
 void page_cell(struct page *p, bool first, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* A cell of plain text whose marks[n], in order and apart, stand out: highlighted, in Markdown bold. */
+void page_cell_marked(struct page *p, bool first, const char *text, const struct page_mark *marks, size_t n);
 void page_row_end(struct page *p);
 void page_table_end(struct page *p);
 /* A plot: svg goes into the page, Markdown names the file beside it. NULL: there is none, and that is said. */
 void page_plot(struct page *p, const char *svg, const char *file, const char *caption);
-void page_code(struct page *p, const char *text);
+/* Appends what was written on another page that was not begun. */
+void page_append(struct page *p, const struct page *part);
 void page_end(struct page *p);
 void page_free(struct page *p);
 

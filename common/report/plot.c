@@ -1,6 +1,7 @@
 /* plot.c - see plot.h. */
 #include "report/plot.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -19,13 +20,24 @@ static void write_quoted(FILE *out, const char *text)
     fputc('\'', out);
 }
 
+/* gnuplot's names of plots are of letters, digits and '_'. */
+static void write_name(FILE *out, const char *name)
+{
+    fputc('\'', out);
+    for (; *name; name++)
+        fputc(isalnum((unsigned char)*name) ? *name : '_', out);
+    fputc('\'', out);
+}
+
 static void write_commands(FILE *out, const struct plot *plot, const char *path)
 {
-    fputs("set terminal svg size 720,400 dynamic noenhanced font 'sans-serif,13'\nset output ", out);
+    fputs("set terminal svg size 640,420 dynamic noenhanced font 'sans-serif,14' background '#ffffff' name ", out);
+    write_name(out, plot->name);
+    fputs("\nset output ", out);
     write_quoted(out, path);
-    fputs("\nset key outside right top\nset grid lc rgb '#dddddd'\nset border 3\nset tics nomirror\nset title ", out);
-    write_quoted(out, plot->title);
-    fputs("\nset xlabel ", out);
+    fputs("\nset key below left reverse Left width 1\nset grid lc rgb '#bbbbbb'\nset border 3\nset tics nomirror\nset "
+          "xlabel ",
+          out);
     write_quoted(out, plot->x_label);
     fputs("\nset ylabel ", out);
     write_quoted(out, plot->y_label);

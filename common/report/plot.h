@@ -12,7 +12,8 @@ struct plot_curve {
 };
 
 struct plot {
-    const char *title, *x_label, *y_label;
+    const char *name; /* letters, digits, '-': keeps apart the plots of one page */
+    const char *x_label, *y_label;
     bool diagonal; /* a line y = x from 0 to 1, as reliability diagrams have it */
     bool log_x;
     const struct plot_curve *curves;

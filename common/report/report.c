@@ -16,18 +16,23 @@ static const char primary_group[] = "T-240";
 static const int primary_sets[] = {SET_TREES, SET_IMDB, SET_CONTRAST};
 enum { PRIMARY = sizeof primary_sets / sizeof *primary_sets };
 
-/* ---- what was run ---- */
+/* ---- what was run, and with what ---- */
+
+static void write_opening(struct page *p, const struct experiment *e)
+{
+    page_text(p,
+              "%zu students are finished, of %zu groups (track and size) and up to %zu arms. Tracks: A gold labels and "
+              "the teacher on the same rows; C gold labels on some rows, the teacher's on the rest; T the teacher's "
+              "labels alone. In a group and seed all arms share rows, order, initial weights and number of steps, but "
+              "for the controls that take more of one of these.",
+              e->n_cells, e->n_groups, e->n_arms);
+}
 
 static void write_about(struct page *p, const struct experiment *e)
 {
     struct json doc = {0};
     struct error ignored = {0};
-    page_heading(p, 2, "What was run");
-    page_text(p,
-              "%zu students are finished, of %zu groups (track and size) and up to %zu arms. Tracks: A gold labels and "
-              "the teacher on the same rows; C gold labels on some rows, the teacher's on the rest; T the teacher's "
-              "labels alone. In a group and seed all arms share rows, order, initial weights and number of steps.",
-              e->n_cells, e->n_groups, e->n_arms);
+    page_heading(p, 2, "Versions, variables, commands");
     page_table(p, "variable|value");
     if (json_parse(&doc, e->about, strlen(e->about), &ignored) == 0)
         for (const struct json_node *m = json_first(&doc, json_root(&doc)); m; m = json_next(&doc, m)) {
@@ -58,16 +63,13 @@ struct line {
     double holm;
 };
 
-static void optional(struct page *p, double value, const char *format)
+/* A number with so many digits, or a dash for what is not known. */
+static void optional(struct page *p, double value, int digits)
 {
-    struct buf text = {0};
-    if (isnan(value)) {
+    if (isnan(value))
         page_cell(p, false, "–");
-        return;
-    }
-    buf_addf(&text, format[0] == '4' ? "%.4f" : "%.3f", value);
-    page_cell(p, false, "%s", text.data);
-    buf_free(&text);
+    else
+        page_cell(p, false, "%.*f", digits, value);
 }
 
 static void write_line(struct page *p, const struct line *l)
@@ -77,7 +79,7 @@ static void write_line(struct page *p, const struct line *l)
     page_cell(p, false, "%s", l->arm->role);
     page_cell(p, false, "%zu", l->outcomes.seeds);
     page_cell(p, false, "%.4f", l->outcomes.mean);
-    optional(p, l->outcomes.sd, "4");
+    optional(p, l->outcomes.sd, 4);
     if (l->against.there && strcmp(l->arm->name, baseline) != 0) {
         page_cell(p, false, "%+.4f", d->mean);
         page_cell(p, false, "%+.4f to %+.4f", d->interval.low, d->interval.high);
@@ -88,8 +90,8 @@ static void write_line(struct page *p, const struct line *l)
         for (int i = 0; i < 5; i++)
             page_cell(p, false, "–");
     }
-    optional(p, l->outcomes.nll, "3");
-    optional(p, l->outcomes.ece, "3");
+    optional(p, l->outcomes.nll, 3);
+    optional(p, l->outcomes.ece, 3);
     page_row_end(p);
 }
 
@@ -150,7 +152,7 @@ static void write_groups(struct page *p, const struct experiment *e)
             "Differences are paired by seed and row; intervals and p come from the two-level bootstrap over seeds "
             "and rows (10,000 draws), Holm's p is over the arms of the table, McNemar's is exact on what most "
             "seeds answered. %s",
-            strcmp(e->groups[i], primary_group) == 0 ? "The primary endpoints are told below; the rest of this is "
+            strcmp(e->groups[i], primary_group) == 0 ? "The primary endpoints are told above; the rest of this is "
                                                        "exploratory."
                                                      : "All of this is exploratory.");
         for (int set = 0; set < SETS; set++)
@@ -159,35 +161,7 @@ static void write_groups(struct page *p, const struct experiment *e)
     }
 }
 
-/* ---- the rule of success ---- */
-
-/* One difference; returns whether its interval lies above 0. */
-static bool write_against(struct page *p, const struct experiment *e, const char *group, int set, const char *arm,
-                          const char *other)
-{
-    struct outcomes a, b;
-    outcomes_of(&a, e, group, other, set);
-    outcomes_of(&b, e, group, arm, set);
-    struct comparison c = compare_outcomes(&a, &b);
-    page_cell(p, true, "%s", arm);
-    page_cell(p, false, "%s", set_names[set]);
-    page_cell(p, false, "%s", other);
-    if (c.there) {
-        page_cell(p, false, "%zu", c.seeds);
-        page_cell(p, false, "%+.4f", c.difference.mean);
-        page_cell(p, false, "%+.4f to %+.4f", c.difference.interval.low, c.difference.interval.high);
-        page_cell(p, false, "%s", c.difference.interval.low > 0 ? "above 0" : "not above 0");
-    } else {
-        page_cell(p, false, "0");
-        page_cell(p, false, "–");
-        page_cell(p, false, "–");
-        page_cell(p, false, "not run");
-    }
-    page_row_end(p);
-    outcomes_free(&a);
-    outcomes_free(&b);
-    return c.there && c.difference.interval.low > 0;
-}
+/* ---- the primary endpoints ---- */
 
 static bool has_set(const struct experiment *e, const char *group, const char *arm, int set)
 {
@@ -196,52 +170,6 @@ static bool has_set(const struct experiment *e, const char *group, const char *a
             return true;
     return false;
 }
-
-static bool is_control_of(const struct arm *control, const char *arm)
-{
-    return strcmp(control->role, "control") == 0 &&
-           (strcmp(control->of, arm) == 0 || strcmp(control->name, "compute") == 0);
-}
-
-/* An arm against label-only and its controls on one set. */
-static bool write_rule(struct page *p, const struct experiment *e, const char *group, const char *arm, int set)
-{
-    bool passes = write_against(p, e, group, set, arm, baseline);
-    for (size_t i = 0; i < e->n_arms; i++)
-        if (is_control_of(&e->arms[i], arm))
-            passes &= write_against(p, e, group, set, arm, e->arms[i].name);
-    return passes;
-}
-
-static void write_controls(struct page *p, const struct experiment *e)
-{
-    for (size_t g = 0; g < e->n_groups; g++) {
-        struct buf title = {0};
-        buf_addf(&title, "%s: each arm beside its controls", e->groups[g]);
-        page_heading(p, 2, title.data);
-        buf_free(&title);
-        page_text(
-            p, "An arm passes where the interval of its difference lies above 0 against label-only and against every "
-               "control of it. A control that was not run cannot be passed.");
-        page_table(p, "arm|set|against|>seeds|>difference|>95 % interval|verdict");
-        for (int set = 0; set < SETS; set++)
-            for (size_t i = 0; i < e->n_arms; i++)
-                if (strcmp(e->arms[i].role, "arm") == 0 && has_set(e, e->groups[g], e->arms[i].name, set) &&
-                    write_rule(p, e, e->groups[g], e->arms[i].name, set)) {
-                    page_cell(p, true, "%s", e->arms[i].name);
-                    page_cell(p, false, "%s", set_names[set]);
-                    page_cell(p, false, "label-only and all controls");
-                    page_cell(p, false, " ");
-                    page_cell(p, false, " ");
-                    page_cell(p, false, " ");
-                    page_cell(p, false, "PASSES");
-                    page_row_end(p);
-                }
-        page_table_end(p);
-    }
-}
-
-/* ---- the primary endpoints ---- */
 
 static void write_primary_arm(struct page *p, const struct experiment *e, const char *arm)
 {
@@ -281,6 +209,13 @@ static void write_primary(struct page *p, const struct experiment *e)
               "sentences, accuracy out of domain, contrast pairs with both right; each arm less label-only, Holm over "
               "the three.",
               primary_group);
+    bool any = false;
+    for (int i = 0; i < PRIMARY; i++)
+        any |= has_set(e, primary_group, baseline, primary_sets[i]);
+    if (!any) {
+        page_text(p, "None of them was looked at: what follows is exploratory.");
+        return;
+    }
     page_table(p, "arm|endpoint|>seeds|>difference|>95 % interval|>p, Holm");
     for (size_t i = 0; i < e->n_arms; i++)
         if (strcmp(e->arms[i].role, "arm") == 0)
@@ -290,14 +225,17 @@ static void write_primary(struct page *p, const struct experiment *e)
 
 /* ---- what was not run, and what it cost ---- */
 
-static void write_missing(struct page *p, const struct experiment *e)
+static void write_coverage(struct page *p, const struct experiment *e)
 {
-    page_heading(p, 2, "What was run, and what was not");
-    page_table(p, "group|arm|>seeds|>seconds of training, mean|sets");
+    page_heading(p, 2, "What was run, what was not, and what it cost");
+    page_text(p,
+              "Seconds and rows are of wall clock, on a machine that ran other cells beside; rows a second are those "
+              "of the last stage.");
+    page_table(p, "group|arm|>seeds|>seconds of training, mean|>rows a second|sets");
     for (size_t g = 0; g < e->n_groups; g++)
         for (size_t a = 0; a < e->n_arms; a++) {
             size_t seeds = 0;
-            double seconds = 0;
+            double seconds = 0, speed = 0;
             bool sets[SETS] = {0};
             for (size_t i = 0; i < e->n_cells; i++) {
                 const struct cell *c = &e->cells[i];
@@ -305,6 +243,7 @@ static void write_missing(struct page *p, const struct experiment *e)
                     continue;
                 seeds++;
                 seconds += c->train_seconds;
+                speed += c->rows_per_second;
                 for (int s = 0; s < SETS; s++)
                     sets[s] |= c->sets[s].there;
             }
@@ -314,7 +253,8 @@ static void write_missing(struct page *p, const struct experiment *e)
                 page_cell(p, false, "not run");
             else
                 page_cell(p, false, "%zu", seeds);
-            optional(p, seeds ? seconds / (double)seeds : NAN, "3");
+            optional(p, seeds ? seconds / (double)seeds : NAN, 1);
+            optional(p, seeds ? speed / (double)seeds : NAN, 1);
             struct buf names = {0};
             buf_addstr(&names, " ");
             for (int s = 0; s < SETS; s++)
@@ -371,13 +311,14 @@ int report_write(const struct experiment *e, const struct report_options *o, str
     if (result < 0)
         return -1;
     page_begin(&p, "Does a student learn from its teacher's reasoning?");
-    write_about(&p, e);
+    write_opening(&p, e);
     write_primary(&p, e);
+    report_rule(&p, e);
     write_groups(&p, e);
-    write_controls(&p, e);
     if (report_plots(&p, e, o, err) < 0 || report_rows(&p, e, o, err) < 0)
         result = -1;
-    write_missing(&p, e);
+    write_coverage(&p, e);
+    write_about(&p, e);
     page_end(&p);
     if (result == 0 && (write_file(o->output, "report.md", &p.markdown, err) < 0 ||
                         write_file(o->output, "report.html", &p.html, err) < 0))

@@ -15,7 +15,8 @@ struct report_options {
 /* Writes the report's files. */
 int report_write(const struct experiment *e, const struct report_options *o, struct error *err);
 
-/* Its parts; report_plots.c and report_rows.c. */
+/* Its parts; report_rule.c, report_plots.c and report_rows.c. */
+void report_rule(struct page *p, const struct experiment *e);
 int report_plots(struct page *p, const struct experiment *e, const struct report_options *o, struct error *err);
 int report_rows(struct page *p, const struct experiment *e, const struct report_options *o, struct error *err);
 /* The arm of role `arm` with the largest mean on the set, NULL where none was run. */

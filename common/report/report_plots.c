@@ -15,10 +15,11 @@ static const char baseline[] = "label";
 enum { BINS = 10, MOST_CURVES = 9 };
 
 /* Draws into the report's folder and onto the page. */
-static void place(struct page *p, const struct report_options *o, const struct plot *plot, const char *file)
+static void place(struct page *p, const struct report_options *o, const struct plot *plot, const char *file,
+                  const char *caption)
 {
     char *path = path_join(o->output, file), *svg = plot_svg(plot, path);
-    page_plot(p, svg, file, plot->title);
+    page_plot(p, svg, file, caption);
     free(svg);
     free(path);
 }
@@ -63,8 +64,8 @@ static void draw_losses(struct page *p, const struct experiment *e, const char *
     buf_addf(&title, "%s: loss of the training steps, mean over seeds (terms are added up, so arms differ in height)",
              group);
     buf_addf(&file, "losses-%s.svg", group);
-    place(p, o, &(struct plot){.title = title.data, .x_label = "step", .y_label = "loss", .curves = drawn, .n = n},
-          file.data);
+    place(p, o, &(struct plot){.name = file.data, .x_label = "step", .y_label = "loss", .curves = drawn, .n = n},
+          file.data, title.data);
     for (size_t i = 0; i < n; i++) {
         free(curves[i].step);
         free(curves[i].loss);
@@ -127,11 +128,10 @@ static void draw_sizes(struct page *p, const struct experiment *e, char track, c
     buf_addf(&title, "Track %c: accuracy on the validation rows by number of training rows", track);
     buf_addf(&file, "sizes-%c.svg", track);
     if (n > 0)
-        place(
-            p, o,
-            &(struct plot){
-                .title = title.data, .x_label = "rows", .y_label = "accuracy", .log_x = true, .curves = drawn, .n = n},
-            file.data);
+        place(p, o,
+              &(struct plot){
+                  .name = file.data, .x_label = "rows", .y_label = "accuracy", .log_x = true, .curves = drawn, .n = n},
+              file.data, title.data);
     free(values);
     free(points);
     buf_free(&title);
@@ -211,13 +211,13 @@ static void draw_reliability(struct page *p, const struct experiment *e, const c
     buf_addf(&title, "%s: how often it is right by how sure it says it is (%s)", group, set_names[set]);
     buf_addf(&file, "reliability-%s.svg", group);
     place(p, o,
-          &(struct plot){.title = title.data,
+          &(struct plot){.name = file.data,
                          .x_label = "probability of the answer",
                          .y_label = "share that is right",
                          .diagonal = true,
                          .curves = drawn,
                          .n = n},
-          file.data);
+          file.data, title.data);
     page_text(p, "Confusion matrices on %s, all seeds together:", set_names[set]);
     for (size_t i = 0; i < n; i++)
         write_confusion(p, drawn[i].title, &r[i]);

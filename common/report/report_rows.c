@@ -15,7 +15,7 @@
 static const char baseline[] = "label";
 enum { FILE_CAP = 1 << 28, MOST_KINDS = 16, QUOTED = 10 };
 
-/* ---- the rows of a set ---- */
+/* ---- rows ---- */
 
 struct lines {
     char *text;
@@ -23,18 +23,15 @@ struct lines {
     size_t n;
 };
 
+/* The lines of a file of the experiment; none where it is not there. */
 static void read_lines(struct lines *l, const char *folder, const char *name)
 {
-    struct buf file = {0};
     struct error ignored = {0};
     size_t len;
-    char *save = NULL;
+    char *path = path_join(folder, name), *save = NULL;
     *l = (struct lines){0};
-    buf_addf(&file, "data/shared/%s.ndjson", name);
-    char *path = path_join(folder, file.data);
     l->text = file_read(path, FILE_CAP, &len, &ignored);
     free(path);
-    buf_free(&file);
     for (char *line = l->text ? strtok_r(l->text, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save)) {
         l->line = xrealloc_array(l->line, l->n + 1, sizeof *l->line);
         l->line[l->n++] = line;
@@ -111,11 +108,11 @@ static void write_kinds(struct page *p, const struct experiment *e, const char *
 
 /* ---- the teacher ---- */
 
-static void write_teacher_file(struct page *p, const struct experiment *e, const char *name)
+static void write_teacher_file(struct page *p, const struct experiment *e, const char *name, const char *file)
 {
     struct lines rows;
     double bins[3][2] = {{0}}, agree = 0, n = 0, bytes = 0, tokens = 0;
-    read_lines(&rows, e->folder, name);
+    read_lines(&rows, e->folder, file);
     for (size_t i = 0; i < rows.n; i++) {
         char *gold = member_text(rows.line[i], NULL, "label"), *said = member_text(rows.line[i], "teacher", "label"),
              *sure = member_text(rows.line[i], "teacher", "confidence"),
@@ -155,8 +152,8 @@ static void write_teacher(struct page *p, const struct experiment *e)
            "them): how often it agrees with these, by its own confidence, and about how many tokens of reasoning and "
            "edit a row cost (four bytes counted as one token; the recorded answers do not tell their usage).");
     page_table(p, "rows|>number|>agrees|>below 0.85|>0.85 to 0.95|>0.95 and above|>tokens a row");
-    write_teacher_file(p, e, "edits");
-    write_teacher_file(p, e, "teacher");
+    write_teacher_file(p, e, "edits", "data/shared/edits.ndjson");
+    write_teacher_file(p, e, "teacher", "data/shared/teacher.ndjson");
     page_table_end(p);
 }
 
@@ -183,56 +180,95 @@ static double share_of(const struct outcomes *o, size_t row)
     return sum / (double)o->seeds;
 }
 
-/* The words that carried the arm's answer, where its predictions have them: the three with the largest scores. */
-static void add_words(struct buf *out, const char *line)
+enum { MARKED = 3 };
+
+static int by_begin(const void *a, const void *b)
+{
+    const struct page_mark *x = a, *y = b;
+    return (x->begin > y->begin) - (x->begin < y->begin);
+}
+
+/* The words with the largest scores of a row's pred.attribution, in order of the sentence; returns how many. */
+static size_t carrying_words(const char *line, struct page_mark *marks)
 {
     struct json doc = {0};
     struct error ignored = {0};
-    double best[3] = {0};
-    const struct json_node *top[3] = {NULL};
-    if (line && json_parse(&doc, line, strlen(line), &ignored) == 0) {
+    double best[MARKED + 1] = {0};
+    struct page_mark top[MARKED + 1];
+    size_t n = 0;
+    if (json_parse(&doc, line, strlen(line), &ignored) == 0) {
         const struct json_node *list = json_member(&doc, json_member(&doc, json_root(&doc), "pred"), "attribution");
         for (const struct json_node *w = json_first(&doc, list); w; w = json_next(&doc, w)) {
-            const struct json_node *word = json_member(&doc, w, "word");
-            double score = 0;
-            json_get_double(json_member(&doc, w, "score"), &score);
-            for (int k = 0; k < 3; k++)
-                if (fabs(score) > fabs(best[k])) {
-                    memmove(best + k + 1, best + k, (size_t)(2 - k) * sizeof *best);
-                    memmove(top + k + 1, top + k, (size_t)(2 - k) * sizeof *top);
-                    best[k] = score;
-                    top[k] = word;
-                    break;
-                }
+            long long begin, end;
+            double score;
+            size_t at = n;
+            if (!json_get_double(json_member(&doc, w, "score"), &score) ||
+                !json_get_long(json_member(&doc, w, "begin"), &begin) ||
+                !json_get_long(json_member(&doc, w, "end"), &end) || begin < 0)
+                continue;
+            for (; at > 0 && fabs(score) > best[at - 1]; at--) {
+                best[at] = best[at - 1];
+                top[at] = top[at - 1];
+            }
+            best[at] = fabs(score);
+            top[at] = (struct page_mark){(size_t)begin, (size_t)end};
+            n += n < MARKED;
         }
-        for (int k = 0; k < 3 && top[k] && top[k]->text; k++)
-            buf_addf(out, "%s%s %+.2f", k ? ", " : "", top[k]->text, best[k]);
     }
+    memcpy(marks, top, n * sizeof *marks);
+    qsort(marks, n, sizeof *marks, by_begin);
     json_free(&doc);
+    return n;
 }
 
-static void write_quotes(struct page *p, const struct lines *rows, const struct lines *words, const struct quoted *list,
-                         size_t n, bool fixed)
+/* A student's predictions as they stand in its folder; rows in the order of the set's. */
+static void read_answers(struct lines *l, const struct experiment *e, const char *group, const char *arm, int set)
 {
-    page_table(p, "sentence|>gold|>right seeds, arm less label-only|words that carried it");
+    for (size_t i = 0; i < e->n_cells; i++) {
+        const struct cell *c = &e->cells[i];
+        struct buf file = {0};
+        if (strcmp(c->group, group) != 0 || strcmp(c->arm, arm) != 0 || !c->sets[set].there)
+            continue;
+        buf_addf(&file, "cells/%s/%s/%ld/%s.ndjson", group, arm, c->seed, set_names[set]);
+        read_lines(l, e->folder, file.data);
+        buf_free(&file);
+        return;
+    }
+}
+
+static bool has_teacher(const struct lines *rows)
+{
+    bool any = false;
+    for (size_t i = 0; i < rows->n && !any; i++) {
+        char *reasoning = member_text(rows->line[i], "teacher", "reasoning");
+        any = *reasoning != '\0';
+        free(reasoning);
+    }
+    return any;
+}
+
+static void write_quotes(struct page *p, const struct lines *rows, const struct quoted *list, size_t n, bool fixed,
+                         bool teacher)
+{
+    page_table(p, teacher ? "sentence|>gold|>gain|the teacher's text" : "sentence|>gold|>gain");
     for (size_t i = 0; i < QUOTED && i < n; i++) {
         const struct quoted *q = &list[fixed ? i : n - 1 - i];
-        struct buf carried = {0};
+        const char *line = rows->line[q->row];
+        struct page_mark marks[MARKED];
         if (fixed ? q->gain <= 0 : q->gain >= 0)
             break;
-        char *sentence = member_text(rows->line[q->row], NULL, "sentence"),
-             *gold = member_text(rows->line[q->row], NULL, "label");
-        buf_addstr(&carried, "");
-        if (q->row < words->n)
-            add_words(&carried, words->line[q->row]);
-        page_cell(p, true, "%s", sentence);
+        char *sentence = member_text(line, NULL, "sentence"), *gold = member_text(line, NULL, "label"),
+             *reasoning = member_text(line, "teacher", "reasoning");
+        size_t marked = carrying_words(line, marks);
+        page_cell_marked(p, true, sentence, marks, marked);
         page_cell(p, false, "%s", gold);
         page_cell(p, false, "%+.2f", q->gain);
-        page_cell(p, false, "%s", carried.len ? carried.data : "–");
+        if (teacher)
+            page_cell(p, false, "%s", *reasoning ? reasoning : "–");
         page_row_end(p);
-        buf_free(&carried);
         free(sentence);
         free(gold);
+        free(reasoning);
     }
     page_table_end(p);
 }
@@ -242,27 +278,33 @@ static void write_sentences(struct page *p, const struct experiment *e, const ch
     int set = report_main_set(e, group);
     const char *arm = report_best_arm(e, group, set);
     struct outcomes plain, best;
-    struct lines rows, words = {0};
+    struct lines rows = {0};
+    struct page_mark marks[MARKED];
     struct buf name = {0};
     if (!arm)
         return;
     outcomes_of(&plain, e, group, baseline, set);
     outcomes_of(&best, e, group, arm, set);
-    read_lines(&rows, e->folder, set_names[set]);
-    size_t n = plain.seeds && best.n == plain.n && rows.n >= best.n ? best.n : 0;
+    read_answers(&rows, e, group, arm, set);
+    size_t n = plain.seeds && best.n == plain.n && rows.n == best.n ? best.n : 0;
     struct quoted *list = xcalloc(n + 1, sizeof *list);
     for (size_t i = 0; i < n; i++)
         list[i] = (struct quoted){i, share_of(&best, i) - share_of(&plain, i)};
     qsort(list, n, sizeof *list, by_gain);
     if (n > 0) {
+        bool teacher = has_teacher(&rows);
         buf_addf(&name, "%s, %s: ten sentences that %s fixed", group, set_names[set], arm);
         page_heading(p, 3, name.data);
-        page_text(p, "The teacher has seen none of these sentences, so there is no text of its to show beside them.");
-        write_quotes(p, &rows, &words, list, n, true);
-        name.len = 0;
+        page_text(p, "Gain: the share of seeds that are right with %s, less the share with label-only. %s%s", arm,
+                  carrying_words(rows.line[0], marks) > 0
+                      ? "The three words that carried the answer of the first seed most stand out. "
+                      : "The predictions were made without attribution, so no words stand out. ",
+                  teacher ? "" : "The teacher has seen none of these sentences: there is no text of its own to show.");
+        write_quotes(p, &rows, list, n, true, teacher);
+        buf_reset(&name);
         buf_addf(&name, "%s, %s: ten that it broke", group, set_names[set]);
         page_heading(p, 3, name.data);
-        write_quotes(p, &rows, &words, list, n, false);
+        write_quotes(p, &rows, list, n, false, teacher);
     }
     free(list);
     free_lines(&rows);
@@ -275,7 +317,7 @@ int report_rows(struct page *p, const struct experiment *e, const struct report_
 {
     struct lines contrast;
     (void)err;
-    read_lines(&contrast, e->folder, set_names[SET_CONTRAST]);
+    read_lines(&contrast, e->folder, "data/shared/contrast.ndjson");
     if (contrast.n > 0) {
         page_heading(p, 2, "Contrast pairs by kind of edit");
         for (size_t g = 0; g < e->n_groups; g++)

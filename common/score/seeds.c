@@ -22,19 +22,22 @@ static double mean_of(const struct seed_differences *d)
     return sum / (double)(d->seeds * d->n);
 }
 
-/* One draw: how often each seed and each row was taken decides the sum. times[seeds] is scratch. */
-static double draw(const struct seed_differences *d, struct rng *rng, uint32_t *times)
+/* One draw: how often each seed and each row was taken decides the sum. times[seeds] and rows[n] are scratch: each
+ * row's sum over the seeds taken is made once, in order of memory, however often the row is taken. */
+static double draw(const struct seed_differences *d, struct rng *rng, uint32_t *times, double *rows)
 {
     double sum = 0;
     for (size_t s = 0; s < d->seeds; s++)
         times[s] = 0;
     for (size_t s = 0; s < d->seeds; s++)
         times[rng_below(rng, d->seeds)]++;
-    for (size_t i = 0; i < d->n; i++) {
-        size_t row = rng_below(rng, d->n);
-        for (size_t s = 0; s < d->seeds; s++)
-            sum += times[s] * (double)d->difference[s * d->n + row];
-    }
+    for (size_t i = 0; i < d->n; i++)
+        rows[i] = 0;
+    for (size_t s = 0; s < d->seeds; s++)
+        for (size_t i = 0; times[s] > 0 && i < d->n; i++)
+            rows[i] += times[s] * (double)d->difference[s * d->n + i];
+    for (size_t i = 0; i < d->n; i++)
+        sum += rows[rng_below(rng, d->n)];
     return sum / (double)(d->seeds * d->n);
 }
 
@@ -43,11 +46,12 @@ struct seed_result seeds_compare(const struct bootstrap *options, const struct s
     struct seed_result r = {.mean = mean_of(d)};
     size_t draws = options->draws, at_most = 0, at_least = 0;
     double *means = xmalloc_array(draws, sizeof *means), tail = (1 - options->level) / 2;
+    double *rows = xmalloc_array(d->n, sizeof *rows);
     uint32_t *times = xmalloc_array(d->seeds, sizeof *times);
     struct rng rng;
     rng_init(&rng, options->seed, RNG_SEEDS);
     for (size_t i = 0; i < draws; i++) {
-        means[i] = draw(d, &rng, times);
+        means[i] = draw(d, &rng, times, rows);
         at_most += means[i] <= 0;
         at_least += means[i] >= 0;
     }
@@ -57,6 +61,7 @@ struct seed_result seeds_compare(const struct bootstrap *options, const struct s
     r.p = 2 * (double)(smaller + 1) / (double)(draws + 1);
     r.p = r.p > 1 ? 1 : r.p;
     free(times);
+    free(rows);
     free(means);
     return r;
 }
