@@ -17,7 +17,8 @@ static const char style[] =
     "var(--line)}h3{margin-top:1.6rem}.wide{overflow-x:auto;margin:.8rem 0}table{border-collapse:collapse;"
     "font-size:.87rem}th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);text-align:left;"
     "vertical-align:top}td{overflow-wrap:break-word;max-width:34rem}td.n,th.n{text-align:right;"
-    "font-variant-numeric:tabular-nums;white-space:nowrap}td.t{min-width:14rem}tr:nth-child(odd) td{background:"
+    "font-variant-numeric:tabular-nums;white-space:nowrap}td.s{white-space:nowrap}td.t{min-width:14rem}tr:nth-child("
+    "odd) td{background:"
     "var(--band)}mark{background:var(--mark);color:inherit;border-radius:.2rem;padding:0 .15rem}figure{margin:1rem 0}"
     "figure "
     "svg{max-width:46rem;width:100%;height:auto;border-radius:.4rem}figcaption{color:var(--quiet);font-size:.87rem;max-"
@@ -130,16 +131,14 @@ void page_table(struct page *p, const char *columns)
     buf_free(&rule);
 }
 
-/* Long texts get a column that is not squeezed to a word a line on a phone. */
+/* On a phone long texts get a column that is not squeezed to a word a line, and short ones stay on one line. */
 static void begin_cell(struct page *p, bool first, size_t len)
 {
-    enum { LONG_TEXT = 48 };
+    enum { SHORT_TEXT = 20, LONG_TEXT = 48 };
     p->column = first ? 0 : p->column + 1;
     bool number = p->column < PAGE_COLUMNS && p->numbers[p->column];
-    buf_addf(&p->html, "%s<td%s>", first ? "<tr>" : "",
-             number            ? " class=\"n\""
-             : len > LONG_TEXT ? " class=\"t\""
-                               : "");
+    const char *kind = number ? "n" : len > LONG_TEXT ? "t" : len < SHORT_TEXT ? "s" : "m";
+    buf_addf(&p->html, "%s<td class=\"%s\">", first ? "<tr>" : "", kind);
     buf_addstr(&p->markdown, "| ");
 }
 

@@ -9,6 +9,11 @@
 
 enum { SVG_CAP = 1 << 24 };
 
+/* Of middle lightness, so that each can be told from white, and turned over from black. */
+static const char *const colours[] = {"#555555", "#0072b2", "#d55e00", "#009e73", "#b4508c",
+                                      "#8c6d00", "#7a52c7", "#1a9bc4", "#a33b3b"};
+enum { COLOURS = sizeof colours / sizeof *colours };
+
 static void write_quoted(FILE *out, const char *text)
 {
     fputc('\'', out);
@@ -48,8 +53,8 @@ static void write_commands(FILE *out, const struct plot *plot, const char *path)
     if (plot->diagonal)
         fputs("[0:1][0:1] x with lines lc rgb '#999999' dt 2 title 'as it says', ", out);
     for (size_t i = 0; i < plot->n; i++) {
-        fputs(i ? ", '-' with linespoints pt 7 ps 0.4 lw 1.6 title " : "'-' with linespoints pt 7 ps 0.4 lw 1.6 title ",
-              out);
+        fprintf(out, "%s'-' with linespoints pt 7 ps 0.4 lw 1.6 lc rgb '%s' title ", i ? ", " : "",
+                colours[i % COLOURS]);
         write_quoted(out, plot->curves[i].title);
     }
     fputs("\n", out);

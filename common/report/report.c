@@ -21,7 +21,7 @@ enum { PRIMARY = sizeof primary_sets / sizeof *primary_sets };
 static void write_opening(struct page *p, const struct experiment *e)
 {
     page_text(p,
-              "%zu students are finished, of %zu groups (track and size) and up to %zu arms. Tracks: A gold labels and "
+              "Students that are finished: %zu; groups (a track and a size): %zu; arms: %zu. Tracks: A gold labels and "
               "the teacher on the same rows; C gold labels on some rows, the teacher's on the rest; T the teacher's "
               "labels alone. In a group and seed all arms share rows, order, initial weights and number of steps, but "
               "for the controls that take more of one of these.",
