@@ -2,28 +2,15 @@
  * the head against what transformers computes (testdata/bert/pretraining/mlm.ndjson, float64), gradients against finite
  * differences, and what must not change a result: the batch, accumulation, threads.
  */
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "../helper/tap.h"
-#include "base/memory.h"
 #include "bert/objectives/masking.h"
 #include "bert/objectives/mlm_head.h"
-#include "bert_folder.h"
 #include "wire/json.h"
 #include "wire/lines.h"
 
 enum { VOCABULARY = 96, MASK = 4, ROWS = 8 };
-
-static struct nn nn;
-
-_Noreturn static void bail_out(const char *what, const char *why)
-{
-    printf("Bail out! %s: %s\n", what, why);
-    exit(1);
-}
 
 /* ---- masking ---- */
 
@@ -40,6 +27,32 @@ static void make_tokens(void)
         special[i] = i < 5;
     }
 }
+
+/* ---- rows and a model ---- */
+
+/* Ragged rows between [CLS] and [SEP]; two classes, the last row without. */
+static void make_rows(struct rows *rows)
+{
+    static const int lengths[ROWS] = {3, 40, 9, 17, 2, 31, 16, 24};
+    rows_column(rows, "ids", ST_I32, COLUMN_LIST, 1);
+    rows_column(rows, "types", ST_U8, COLUMN_TOKEN, 1);
+    rows_column(rows, "label", ST_I32, COLUMN_ROW, 1);
+    struct column *ids = rows_find(rows, "ids"), *types = rows_find(rows, "types"), *label = rows_find(rows, "label");
+    for (int i = 0; i < ROWS; i++) {
+        for (int t = 0; t < lengths[i]; t++) {
+            int32_t id = t == 0 ? 2 : t + 1 == lengths[i] ? 3 : 5 + (i * 31 + t * 17) % (VOCABULARY - 5);
+            buf_add(&ids->values, &id, sizeof id);
+            buf_addch(&types->values, (char)(i % 2 && t > lengths[i] / 2));
+        }
+        int64_t end = (int64_t)(ids->values.len / sizeof(int32_t));
+        int32_t class = i + 1 < ROWS ? i % 2 : -1;
+        buf_add(&ids->offsets, &end, sizeof end);
+        buf_add(&label->values, &class, sizeof class);
+        rows->n++;
+    }
+}
+
+#include "student.h"
 
 static void masking_of(struct masking *m, double probability, bool whole_words, uint64_t seed)
 {
@@ -153,102 +166,6 @@ static void test_no_mask_token(void)
               "with the cure");
 }
 
-/* ---- a model and rows ---- */
-
-struct student {
-    struct model m;
-    struct objectives o;
-    struct activations a;
-    struct batch b;
-    struct rows rows;
-    float *gradients;
-};
-
-static const uint64_t in_order[ROWS] = {0, 1, 2, 3, 4, 5, 6, 7};
-
-/* Ragged rows between [CLS] and [SEP]; two classes, the last row without. */
-static void make_rows(struct rows *rows)
-{
-    static const int lengths[ROWS] = {3, 40, 9, 17, 2, 31, 16, 24};
-    rows_column(rows, "ids", ST_I32, COLUMN_LIST, 1);
-    rows_column(rows, "types", ST_U8, COLUMN_TOKEN, 1);
-    rows_column(rows, "label", ST_I32, COLUMN_ROW, 1);
-    struct column *ids = rows_find(rows, "ids"), *types = rows_find(rows, "types"), *label = rows_find(rows, "label");
-    for (int i = 0; i < ROWS; i++) {
-        for (int t = 0; t < lengths[i]; t++) {
-            int32_t id = t == 0 ? 2 : t + 1 == lengths[i] ? 3 : 5 + (i * 31 + t * 17) % (VOCABULARY - 5);
-            buf_add(&ids->values, &id, sizeof id);
-            buf_addch(&types->values, (char)(i % 2 && t > lengths[i] / 2));
-        }
-        int64_t end = (int64_t)(ids->values.len / sizeof(int32_t));
-        int32_t class = i + 1 < ROWS ? i % 2 : -1;
-        buf_add(&ids->offsets, &end, sizeof end);
-        buf_add(&label->values, &class, sizeof class);
-        rows->n++;
-    }
-}
-
-/* A model with the heads that the objectives, which are parsed, ask for. */
-static void student_start(struct student *s, const char *folder, struct objectives o)
-{
-    struct model_heads heads;
-    struct error err = {0};
-    bool fresh;
-    char *path = testdata(folder);
-    *s = (struct student){.o = o};
-    make_rows(&s->rows);
-    if (model_open(&s->m, path, &err) < 0)
-        bail_out(folder, err.text);
-    const struct objective_setting setting = {
-        .rows = &s->rows, .classes = 2, .config = &s->m.config, .tokens = &tokens, .seed = 3, .mlm_probability = 0.15};
-    if (objectives_prepare(&s->o, &setting, &err) < 0)
-        bail_out(folder, err.text);
-    objectives_heads(&s->o, &s->m.config, 2, &heads);
-    if (model_load(&s->m, &heads, 1, &fresh, &err) < 0)
-        bail_out(folder, err.text);
-    model_heads_free(&heads);
-    activations_init(&s->a, &s->m.config, true);
-    s->a.all_tokens = s->o.reads & OBJECTIVE_TOKENS;
-    s->gradients = xaligned(s->m.parameters.slab_size * sizeof *s->gradients);
-    free(path);
-}
-
-static void student_init(struct student *s, const char *folder, const char *spec)
-{
-    struct objectives o;
-    struct error err = {0};
-    if (objectives_parse(&o, spec, &err) < 0)
-        bail_out(spec, err.text);
-    student_start(s, folder, o);
-}
-
-static void student_free(struct student *s)
-{
-    objectives_free(&s->o);
-    activations_free(&s->a);
-    batch_free(&s->b);
-    model_free(&s->m);
-    rows_free(&s->rows);
-    free(s->gradients);
-}
-
-/* Loss and, unless gradients is NULL, gradient of all rows, at most `at_once` in a batch. */
-static double step(struct student *s, const struct model_dropout *dropout, size_t at_once, float *gradients)
-{
-    const struct objective_rows rows = {&s->rows, in_order, ROWS, 100};
-    if (gradients)
-        memset(gradients, 0, s->m.parameters.slab_size * sizeof *gradients);
-    return objectives_step(&s->o, &s->m, &nn, &s->a, &s->b, dropout, &rows, at_once, gradients);
-}
-
-static double norm_of(const float *x, size_t n)
-{
-    double sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += (double)x[i] * x[i];
-    return sqrt(sum);
-}
-
 /* The largest distance of two slabs' parameters, relative to each parameter's norm. */
 static double apart(const struct student *s, const float *a, const float *b)
 {
@@ -279,51 +196,6 @@ static void test_all_tokens(const char *folder, const struct model_dropout *drop
     free(first_only);
     student_free(&s);
 }
-
-/* A step along each parameter's own gradient, so long that it should change the loss by 2e-3, does. */
-static void check_directions(struct student *s, const struct model_dropout *dropout, const char *name)
-{
-    double worst = 0;
-    size_t checked = 0;
-    step(s, dropout, ROWS, s->gradients);
-    for (size_t i = 0; i < s->m.parameters.n; i++) {
-        const struct parameter *p = &s->m.parameters.list[i];
-        const float *g = s->gradients + p->offset;
-        float *value = s->m.parameters.slab + p->offset, *saved = xmalloc_array(p->size, sizeof *saved);
-        double norm = norm_of(g, p->size), h = 1e-3 / norm;
-        if (norm > 5e-3) {
-            memcpy(saved, value, p->size * sizeof *saved);
-            for (size_t j = 0; j < p->size; j++)
-                value[j] = (float)(saved[j] + h * g[j] / norm);
-            double above = step(s, dropout, ROWS, NULL);
-            for (size_t j = 0; j < p->size; j++)
-                value[j] = (float)(saved[j] - h * g[j] / norm);
-            double slope = (above - step(s, dropout, ROWS, NULL)) / (2 * h);
-            memcpy(value, saved, p->size * sizeof *saved);
-            double distance = fabs(slope / norm - 1);
-            worst = distance <= worst ? worst : isnan(distance) ? INFINITY : distance;
-            checked++;
-            if (!(distance < 0.01))
-                note("%s: slope %.6g, norm of the gradient %.6g", p->name, slope, norm);
-        }
-        free(saved);
-    }
-    ok(checked > s->m.parameters.n * 3 / 5, "%s: %zu gradients that can be measured", name, checked);
-    near(worst, 0, 0.01, "%s: gradients agree with finite differences", name);
-}
-
-static void test_directions(const char *folder, const char *spec, const struct model_dropout *dropout)
-{
-    struct student s;
-    struct buf name = {0};
-    buf_addf(&name, "%s, %s%s", folder, spec, dropout ? ", dropout" : "");
-    student_init(&s, folder, spec);
-    check_directions(&s, dropout, name.data);
-    student_free(&s);
-    buf_free(&name);
-}
-
-/* ---- what other terms may read: sentence vectors without a classifier, and tokens of the rows as they are ---- */
 
 static const char probe_name[] = "probe.weight";
 
@@ -390,7 +262,7 @@ static void test_probe(const char *folder, unsigned reads, const char *name)
                                         .release = probe_release};
     struct objective *term = xcalloc(1, sizeof *term);
     struct student s;
-    *term = (struct objective){.kind = &kind, .weight = 1};
+    *term = (struct objective){.kind = &kind, .weight = 1, .steady = 1, .factor = 1};
     student_start(&s, folder, (struct objectives){.terms = term, .n = 1, .reads = kind.reads});
     struct parameter *w = parameters_find(&s.m.parameters, probe_name);
     for (size_t i = 0; i < w->size; i++) /* larger than an initialisation, so that there is something to measure */
