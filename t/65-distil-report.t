@@ -44,6 +44,8 @@ good-shuffled${tab}control${tab}good${tab}--objective label,good --control shuff
 good-repeat${tab}control${tab}good${tab}--objective label,good --control repeat @TRAIN@
 bad${tab}arm${tab}-${tab}--objective label,bad @TRAIN@
 lonely${tab}arm${tab}-${tab}--objective label,lonely @TRAIN@
+few${tab}arm${tab}-${tab}--objective label,few @TRAIN@
+few-shuffled${tab}control${tab}few${tab}--objective label,few --control shuffled @TRAIN@
 END_OF_ARMS
 words=',"attribution":[{"word":"a","begin":0,"end":1,"score":0.1},{"word":"<b>film</b>","begin":2,"end":13,"score":-0.9}]'
 for seed in 1 2 3; do
@@ -55,6 +57,9 @@ for seed in 1 2 3; do
     cell T-240 good $seed contrast 40 0
     cell T-240 bad $seed trees1821 200 60
     cell T-240 bad $seed contrast 40 8
+    [ $seed = 3 ] || for arm in label compute double few few-shuffled; do
+        cell T-240 $arm $seed dev872 100 "$([ $arm = few ] && echo 1 || echo 30)"
+    done
     cell T-240 lonely $seed trees1821 200 10
     cell A-240 label $seed validation 100 20
     cell A-2400 label $seed validation 100 10
@@ -65,7 +70,7 @@ printf '%s\n' '{"idx":1,"sentence":"s","label":1,"teacher":{"label":1,"confidenc
     >exp/data/shared/teacher.ndjson
 
 is_rc 0 "a report" -- distil-report -o report exp
-is "$(cat err)" "distil-report: wrote report/report.md and report.html: 26 students" "a cell that is not done does not count"
+is "$(cat err)" "distil-report: wrote report/report.md and report.html: 30 students" "a cell that is not done does not count"
 md=$(cat report/report.md)
 has() { # TEXT NAME
     ok "$(printf '%s\n' "$md" | grep -Fq -e "$1"; echo $?)" "$2"
@@ -84,14 +89,15 @@ has '| label | antonym | 0.1667 | 4 |' "by kind of edit: of the first 4 pairs 0,
 has '| label | negation | 0.9167 | 16 |' "and the other kind"
 
 # ---- the primary endpoints and the rule ----
-like "$md" '^\| good \| labelled test sentences of the trees, 1,821 rows \| 3 \| \+0\.1800 \| [^|]* \| 0\.0004 \|$' \
+like "$md" '^\| good \| trees1821 \| 3 \| \+0\.1800 \| [^|]* \| 0\.0004 \|$' \
     "primary endpoints: Holm over the two that were looked at"
-like "$md" '^\| good \| contrast set, 150 pairs \| 3 \| \+0\.2333 ' "contrast among them"
-has '| T-240 | trees1821 | good | PASSES | further controls that were not run: good-repeat |' "an arm that passes"
-has '| T-240 | trees1821 | bad | does not pass | not above label, compute, double; not compared with a control of its own with shuffled reasoning |' \
+like "$md" '^\| good \| contrast \| 3 \| \+0\.2333 ' "contrast among them"
+has '| good | T-240, trees1821 | PASSES | further controls that were not run: good-repeat |' "an arm that passes"
+has '| bad | T-240, trees1821 | does not pass | not above label, compute, double; not compared with a control of its own with shuffled reasoning |' \
     "one that does not"
-has '| T-240 | trees1821 | lonely | open | not compared with a control of its own with shuffled reasoning |' \
+has '| lonely | T-240, trees1821 | open | not compared with a control of its own with shuffled reasoning |' \
     "one that has no control cannot pass"
+has '| few | T-240, dev872 | open | too few seeds: 2 |' "nor one with too few seeds"
 has '| good | trees1821 | good-repeat | 0 | – | – | not run |' "a control that was not run"
 has '| good | trees1821 | good-shuffled | 3 | +0.1800 |' "and one that was"
 

@@ -10,22 +10,29 @@
 
 /* Plots are drawn in black: in the dark they are turned over, hues kept. */
 static const char style[] =
-    ":root{color-scheme:light dark;--text:#1c1f23;--back:#fdfdfb;--line:#d6d9dd;--quiet:#5a626b;--band:#f1f3f4;"
-    "--mark:#ffe58a}"
-    "body{font:16px/1.5 system-ui,sans-serif;color:var(--text);background:var(--back);max-width:72rem;margin:0 auto;"
-    "padding:1rem}p{max-width:46rem}h1{font-size:1.6rem;line-height:1.2}h2{margin-top:2.2rem;border-bottom:1px solid "
-    "var(--line)}h3{margin-top:1.6rem}.wide{overflow-x:auto;margin:.8rem 0}table{border-collapse:collapse;"
-    "font-size:.87rem}th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);text-align:left;"
-    "vertical-align:top}td{overflow-wrap:break-word;max-width:34rem}td.n,th.n{text-align:right;"
-    "font-variant-numeric:tabular-nums;white-space:nowrap}td.s{white-space:nowrap}td.t{min-width:14rem}tr:nth-child("
-    "odd) td{background:"
-    "var(--band)}mark{background:var(--mark);color:inherit;border-radius:.2rem;padding:0 .15rem}figure{margin:1rem 0}"
-    "figure "
-    "svg{max-width:46rem;width:100%;height:auto;border-radius:.4rem}figcaption{color:var(--quiet);font-size:.87rem;max-"
-    "width:46rem}"
-    "@media(max-width:40rem){body{padding:.7rem}th,td{padding:.2rem .4rem}table{font-size:.8rem}}"
-    "@media(prefers-color-scheme:dark){:root{--text:#e4e6e8;--back:#16181b;--line:#3a3f45;--quiet:#a0a7af;"
-    "--band:#202327;--mark:#6b5708}figure svg{filter:invert(.9) hue-rotate(180deg)}}";
+    ":root{color-scheme:light dark;--text:#1c1f23;--back:#fdfdfb;--line:#d6d9dd;--quiet:#5a626b}\n"
+    ":root{--band:#f1f3f4;--mark:#ffe58a}\n"
+    "body{font:16px/1.5 system-ui,sans-serif;color:var(--text);background:var(--back)}\n"
+    "body{max-width:72rem;margin:0 auto;padding:1rem}\n"
+    "p,figcaption{max-width:46rem}\n"
+    "h1{font-size:1.6rem;line-height:1.2}\n"
+    "h2{margin-top:2.2rem;border-bottom:1px solid var(--line)}\n"
+    "h3{margin-top:1.6rem}\n"
+    ".wide{overflow-x:auto;margin:.8rem 0}\n"
+    "table{border-collapse:collapse;font-size:.87rem}\n"
+    "th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}\n"
+    "td{overflow-wrap:break-word;max-width:34rem}\n"
+    ".n{text-align:right;font-variant-numeric:tabular-nums}\n"
+    ".n,.s{white-space:nowrap}\n"
+    "td.t{min-width:14rem}\n"
+    "tr:nth-child(odd) td{background:var(--band)}\n"
+    "mark{background:var(--mark);color:inherit;border-radius:.2rem;padding:0 .15rem}\n"
+    "figure{margin:1rem 0}\n"
+    "figure svg{max-width:40rem;width:100%;height:auto;border-radius:.4rem}\n"
+    "figcaption{color:var(--quiet);font-size:.87rem}\n"
+    "@media(max-width:40rem){body{padding:.7rem}th,td{padding:.2rem .4rem}table{font-size:.8rem}}\n"
+    "@media(prefers-color-scheme:dark){:root{--text:#e4e6e8;--back:#16181b;--line:#3a3f45;--quiet:#a0a7af}\n"
+    ":root{--band:#202327;--mark:#6b5708}figure svg{filter:invert(.9) hue-rotate(180deg)}}\n";
 
 static void add_html_bytes(struct buf *b, const char *text, size_t len)
 {

@@ -36,7 +36,7 @@ static void write_name(FILE *out, const char *name)
 
 static void write_commands(FILE *out, const struct plot *plot, const char *path)
 {
-    fputs("set terminal svg size 640,420 dynamic noenhanced font 'sans-serif,14' background '#ffffff' name ", out);
+    fputs("set terminal svg size 520,380 dynamic noenhanced font 'sans-serif,14' background '#ffffff' name ", out);
     write_name(out, plot->name);
     fputs("\nset output ", out);
     write_quoted(out, path);

@@ -61,8 +61,8 @@ static void draw_losses(struct page *p, const struct experiment *e, const char *
             drawn[n] = (struct plot_curve){e->arms[i].name, curves[n].step, curves[n].loss, curves[n].n};
             n++;
         }
-    buf_addf(&title, "%s: loss of the training steps, mean over seeds (terms are added up, so arms differ in height)",
-             group);
+    buf_addf(&title, "%s: loss of the training steps, mean over seeds (terms are added up, so arms differ in height)%s",
+             group, n == MOST_CURVES ? "; the first nine arms of the list" : "");
     buf_addf(&file, "losses-%s.svg", group);
     place(p, o, &(struct plot){.name = file.data, .x_label = "step", .y_label = "loss", .curves = drawn, .n = n},
           file.data, title.data);
@@ -125,7 +125,8 @@ static void draw_sizes(struct page *p, const struct experiment *e, char track, c
         }
         drawn[n++] = (struct plot_curve){e->arms[i].name, x, y, count};
     }
-    buf_addf(&title, "Track %c: accuracy on the validation rows by number of training rows", track);
+    buf_addf(&title, "Track %c: accuracy on the validation rows by number of training rows%s", track,
+             n == MOST_CURVES ? "; the first nine arms of the list" : "");
     buf_addf(&file, "sizes-%c.svg", track);
     if (n > 0)
         place(p, o,

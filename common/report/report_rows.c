@@ -85,7 +85,7 @@ static void count_kinds(const struct lines *rows, const struct outcomes *o, stru
 
 static void write_kinds(struct page *p, const struct experiment *e, const char *group, const struct lines *rows)
 {
-    page_table(p, "arm|kind of edit|>pairs with both right|>of");
+    bool begun = false;
     for (size_t a = 0; a < e->n_arms; a++) {
         struct kind kinds[MOST_KINDS] = {0};
         struct outcomes o;
@@ -93,6 +93,11 @@ static void write_kinds(struct page *p, const struct experiment *e, const char *
         outcomes_of(&o, e, group, e->arms[a].name, SET_CONTRAST);
         if (o.seeds > 0)
             count_kinds(rows, &o, kinds, &n);
+        if (n > 0 && !begun) {
+            page_heading(p, 3, group);
+            page_table(p, "arm|kind of edit|>both right|>pairs");
+            begun = true;
+        }
         for (size_t k = 0; k < n; k++) {
             page_cell(p, true, "%s", e->arms[a].name);
             page_cell(p, false, "%s", kinds[k].name);
@@ -103,7 +108,8 @@ static void write_kinds(struct page *p, const struct experiment *e, const char *
         }
         outcomes_free(&o);
     }
-    page_table_end(p);
+    if (begun)
+        page_table_end(p);
 }
 
 /* ---- the teacher ---- */

@@ -2,6 +2,7 @@
  * label-only with as much compute, than as many further rows with the teacher's label alone, and than their own recipe
  * with reasoning that was shuffled.
  */
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,13 +12,17 @@
 
 /* What the rule names beside an arm's own controls. */
 static const char *const rivals[] = {"label", "compute", "double"};
-enum { RIVALS = sizeof rivals / sizeof *rivals };
+enum {
+    RIVALS = sizeof rivals / sizeof *rivals,
+    LEAST_SEEDS = 3 /* fewer do not show how far seeds spread, so an interval above 0 says little */
+};
 
 enum outcome { ABOVE, NOT_ABOVE, NOT_RUN };
 
 /* What became of an arm on a set. */
 struct verdict {
     struct buf beaten_by, missing, further; /* ", " before each name */
+    size_t seeds;                           /* the fewest of its comparisons */
     bool shuffled;                          /* there is a control of its own with shuffled reasoning */
 };
 
@@ -29,9 +34,9 @@ static bool has_set(const struct experiment *e, const char *group, const char *a
     return false;
 }
 
-/* Writes one comparison. */
+/* Writes one comparison, and lowers *seeds to its number of seeds. */
 static enum outcome write_against(struct page *p, const struct experiment *e, const char *group, int set,
-                                  const char *arm, const char *other)
+                                  const char *arm, const char *other, size_t *seeds)
 {
     struct outcomes a, b;
     outcomes_of(&a, e, group, other, set);
@@ -43,6 +48,7 @@ static enum outcome write_against(struct page *p, const struct experiment *e, co
     page_cell(p, false, "%s", other);
     page_cell(p, false, "%zu", c.seeds);
     if (c.there) {
+        *seeds = c.seeds < *seeds ? c.seeds : *seeds;
         page_cell(p, false, "%+.4f", c.difference.mean);
         page_cell(p, false, "%+.4f to %+.4f", c.difference.interval.low, c.difference.interval.high);
         page_cell(p, false, "%s", outcome == ABOVE ? "above 0" : "not above 0");
@@ -78,14 +84,14 @@ static void judge_arm(struct page *p, struct verdict *v, const struct experiment
                       const char *arm)
 {
     for (int i = 0; i < RIVALS; i++)
-        note(v, write_against(p, e, group, set, arm, rivals[i]), rivals[i], true);
+        note(v, write_against(p, e, group, set, arm, rivals[i], &v->seeds), rivals[i], true);
     for (size_t i = 0; i < e->n_arms; i++) {
         const struct arm *control = &e->arms[i];
         if (strcmp(control->role, "control") != 0 || strcmp(control->of, arm) != 0 || is_rival(control->name))
             continue;
         bool shuffled = strstr(control->name, "shuffled") != NULL;
         v->shuffled |= shuffled;
-        note(v, write_against(p, e, group, set, arm, control->name), control->name, shuffled);
+        note(v, write_against(p, e, group, set, arm, control->name, &v->seeds), control->name, shuffled);
     }
     if (!v->shuffled)
         buf_addstr(&v->missing, ", a control of its own with shuffled reasoning");
@@ -98,9 +104,8 @@ static const char *names(const struct buf *list)
 
 static void write_verdict(struct page *p, const struct verdict *v, const char *group, int set, const char *arm)
 {
-    page_cell(p, true, "%s", group);
-    page_cell(p, false, "%s", set_names[set]);
-    page_cell(p, false, "%s", arm);
+    page_cell(p, true, "%s", arm);
+    page_cell(p, false, "%s, %s", group, set_names[set]);
     if (v->beaten_by.len) {
         page_cell(p, false, "does not pass");
         page_cell(p, false, "not above %s%s%s", names(&v->beaten_by), v->missing.len ? "; not compared with " : "",
@@ -108,6 +113,9 @@ static void write_verdict(struct page *p, const struct verdict *v, const char *g
     } else if (v->missing.len) {
         page_cell(p, false, "open");
         page_cell(p, false, "not compared with %s", names(&v->missing));
+    } else if (v->seeds < LEAST_SEEDS) {
+        page_cell(p, false, "open");
+        page_cell(p, false, "too few seeds: %zu", v->seeds);
     } else {
         page_cell(p, false, "PASSES");
         page_cell(p, false, "%s%s", v->further.len ? "further controls that were not run: " : "above all that it names",
@@ -129,7 +137,7 @@ static void write_group(struct page *verdicts, struct page *comparisons, const s
     page_table(comparisons, "arm|set|against|>seeds|>difference|>95 % interval|verdict");
     for (int set = 0; set < SETS; set++)
         for (size_t i = 0; i < e->n_arms; i++) {
-            struct verdict v = {0};
+            struct verdict v = {.seeds = SIZE_MAX};
             if (strcmp(e->arms[i].role, "arm") != 0 || !has_set(e, group, e->arms[i].name, set))
                 continue;
             judge_arm(comparisons, &v, e, group, set, e->arms[i].name);
@@ -145,11 +153,13 @@ void report_rule(struct page *p, const struct experiment *e)
     page_heading(p, 2, "Which arms pass");
     page_text(p,
               "The rule, fixed before the first run: an arm passes on a set where the interval of its difference lies "
-              "above 0 against label-only (label), against label-only with twice the steps (compute), against as "
-              "many further rows with the teacher's label alone (double), and against every control of its own that "
-              "was run, one with shuffled reasoning among them. Nothing is adjusted for the number of arms here; the "
-              "primary endpoints are. Validation rows choose; only the other sets judge.");
-    page_table(p, "group|set|arm|verdict|why");
+              "above 0 against label-only (label), against label-only with twice the steps (compute), against as many "
+              "further rows with the teacher's label alone (double), and against every control of its own that was "
+              "run, one with shuffled reasoning among them; of fewer than %d seeds none passes. Nothing is adjusted "
+              "for the number of arms here; the primary endpoints are. Validation rows choose; only the other sets "
+              "judge.",
+              LEAST_SEEDS);
+    page_table(p, "arm|where|verdict|why");
     page_heading(&comparisons, 2, "Each arm beside its controls");
     page_text(&comparisons, "Differences are the arm's less the other's, paired by seed and row.");
     for (size_t g = 0; g < e->n_groups; g++)

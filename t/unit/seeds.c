@@ -52,6 +52,24 @@ static void test_rows_alone(void)
     ok(again.interval.low == r.interval.low && again.interval.high == r.interval.high, "a function of the seed");
 }
 
+/* Both spread. The interval and p are of 400,000 draws by numpy (multinomial weights of seeds and rows). */
+static void test_both(void)
+{
+    enum { SEEDS = 5, ROWS = 60 };
+    float d[SEEDS * ROWS];
+    for (int s = 0; s < SEEDS; s++)
+        for (int i = 0; i < ROWS; i++) {
+            int x = (s * s * 7 + i * i * 3 + s * i) % 11;
+            d[s * ROWS + i] = x < 9 ? (float)(x % 3 - 1) : 1;
+        }
+    struct seed_result r = seeds_compare(&(struct bootstrap){.draws = 40000, .level = 0.95, .seed = 2},
+                                         &(struct seed_differences){d, SEEDS, ROWS});
+    near(r.mean, 1.0 / 300, 1e-9, "the mean");
+    near(r.interval.low, -0.20333, 0.006, "seeds and rows together: the interval begins where numpy's does");
+    near(r.interval.high, 0.18667, 0.006, "and ends there");
+    near(r.p, 0.9494, 0.015, "p");
+}
+
 static void test_no_difference(void)
 {
     static const float d[20] = {0};
@@ -65,6 +83,7 @@ int main(void)
     test_holm();
     test_seeds_alone();
     test_rows_alone();
+    test_both();
     test_no_difference();
     return done_testing();
 }
