@@ -153,6 +153,11 @@ is_rc 0 "again" -- distil-report -q -o again exp
 same_bytes report/report.html again/report.html "is the same page"
 same_bytes report/report.md again/report.md "and the same Markdown"
 
+mkdir nothing
+is_rc 0 "without gnuplot" -- env PATH="$PWD/nothing" "$BUILD/bin/distil-report" -q --no-sentences -o plain exp
+is "$(grep -c 'gnuplot is not here' plain/report.md)" 7 "each plot's place says so"
+ok "$(grep -Fq 'film' plain/report.md; echo $((! $?)))" "--no-sentences quotes none"
+
 # ---- what is refused ----
 rm exp/cells/T-240/bad/2/time.json
 is_rc 1 "a cell that lacks a file" -- distil-report -o again exp

@@ -74,7 +74,7 @@ static void add_markdown(struct buf *b, const char *text)
     add_markdown_bytes(b, text, strlen(text));
 }
 
-static char *formatted(const char *format, va_list arguments)
+__attribute__((format(printf, 1, 0))) static char *formatted(const char *format, va_list arguments)
 {
     char *text;
     if (vasprintf(&text, format, arguments) < 0)

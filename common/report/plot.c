@@ -2,6 +2,7 @@
 #include "report/plot.h"
 
 #include <ctype.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -69,11 +70,16 @@ char *plot_svg(const struct plot *plot, const char *path)
 {
     struct error ignored = {0};
     size_t len;
+    bool drawn = false;
     if (plot->n == 0)
         return NULL;
+    /* Where there is no gnuplot nobody reads the commands: that is no reason to end. */
+    void (*before)(int) = signal(SIGPIPE, SIG_IGN);
     FILE *gnuplot = popen("gnuplot 2>/dev/null", "w");
-    if (!gnuplot)
-        return NULL;
-    write_commands(gnuplot, plot, path);
-    return pclose(gnuplot) == 0 ? file_read(path, SVG_CAP, &len, &ignored) : NULL;
+    if (gnuplot) {
+        write_commands(gnuplot, plot, path);
+        drawn = pclose(gnuplot) == 0;
+    }
+    signal(SIGPIPE, before);
+    return drawn ? file_read(path, SVG_CAP, &len, &ignored) : NULL;
 }
