@@ -58,7 +58,7 @@ for seed in 1 2 3; do
     cell T-240 bad $seed trees1821 200 60
     cell T-240 bad $seed contrast 40 8
     [ $seed = 3 ] || for arm in label compute double few few-shuffled; do
-        cell T-240 $arm $seed dev872 100 "$([ $arm = few ] && echo 1 || echo 30)"
+        cell T-240 $arm $seed dev872 100 "$([ $arm = few ] && echo 0 || echo 10)"
     done
     cell T-240 lonely $seed trees1821 200 10
     cell A-240 label $seed validation 100 20
@@ -81,6 +81,8 @@ has() { # TEXT NAME
 has '| label | baseline | 3 | 0.8000 | 0.0000 | – | – | – | – | – | 0.250 | 0.125 |' "label-only: mean, sd, NLL, ECE"
 like "$md" '^\| good \| arm \| 3 \| 0\.9800 \| 0\.0000 \| \+0\.1800 \| \+0\.1[0-9]{3} to \+0\.2[0-9]{3} \| 0\.0002 \| 0\.0012 \| 0\.0000 ' \
     "an arm: difference, interval, p, Holm over the six others, McNemar"
+# few: no wrong row, label-only 10 in either seed; in the first seed 10 rows speak for it, none against: 2 / 2^10.
+like "$md" '^\| few \| arm \| 2 \| 1\.0000 \| .* \| 0\.0020 \| 0\.250 \| 0\.125 \|$' "McNemar with two seeds: of the first alone"
 has '| compute | control | 3 | 0.8000 | 0.0000 | +0.0000 | +0.0000 to +0.0000 | 1.0000 | 1.0000 | 1.0000 |' "no difference"
 # Pairs with both right: of 20, label-only has 8 wrong rows from row 1, 2 or 3 on, which touch 5, 4 and 5 pairs.
 has '| label | baseline | 3 | 0.7667 | 0.0289 |' "contrast: pairs with both right, not rows"

@@ -64,22 +64,39 @@ void outcomes_free(struct outcomes *o)
     *o = (struct outcomes){0};
 }
 
-/* What more than half of the seeds got right. */
-static int32_t *majority(const struct outcomes *o)
+/* The seeds that both have: where they stand in a and in b. Returns how many; the lists are of b->seeds. */
+static size_t common_seeds(const struct outcomes *a, const struct outcomes *b, size_t *in_a, size_t *in_b)
+{
+    size_t n = 0;
+    for (size_t t = 0; t < b->seeds; t++)
+        for (size_t s = 0; s < a->seeds; s++)
+            if (a->seed[s] == b->seed[t]) {
+                in_a[n] = s;
+                in_b[n++] = t;
+                break;
+            }
+    return n;
+}
+
+/* What most of these seeds got right; an odd number of them, so that there always is a majority. */
+static int32_t *majority(const struct outcomes *o, const size_t *seeds, size_t n)
 {
     int32_t *right = xmalloc_array(o->n, sizeof *right);
     for (size_t i = 0; i < o->n; i++) {
-        double sum = 0;
-        for (size_t s = 0; s < o->seeds; s++)
-            sum += o->right[s * o->n + i];
-        right[i] = 2 * sum > (double)o->seeds;
+        size_t votes = 0;
+        for (size_t s = 0; s < n; s++)
+            votes += o->right[seeds[s] * o->n + i] > 0;
+        right[i] = 2 * votes > n;
     }
     return right;
 }
 
-static double majority_mcnemar(const struct outcomes *a, const struct outcomes *b)
+/* Of an even number of seeds the last is left out. */
+static double majority_mcnemar(const struct outcomes *a, const struct outcomes *b, const size_t *in_a,
+                               const size_t *in_b, size_t n)
 {
-    int32_t *x = majority(a), *y = majority(b), *ones = xmalloc_array(a->n, sizeof *ones);
+    n -= n % 2 == 0;
+    int32_t *x = majority(a, in_a, n), *y = majority(b, in_b, n), *ones = xmalloc_array(a->n, sizeof *ones);
     for (size_t i = 0; i < a->n; i++)
         ones[i] = 1;
     struct paired_counts counts = paired_count(ones, x, y, a->n);
@@ -94,21 +111,19 @@ struct comparison compare_outcomes(const struct outcomes *a, const struct outcom
     struct comparison c = {0};
     if (a->seeds == 0 || b->seeds == 0 || a->n != b->n)
         return c;
+    size_t *in_a = xmalloc_array(b->seeds, sizeof *in_a), *in_b = xmalloc_array(b->seeds, sizeof *in_b);
     float *difference = xmalloc_array(b->seeds * b->n, sizeof *difference);
-    for (size_t t = 0; t < b->seeds; t++)
-        for (size_t s = 0; s < a->seeds; s++) {
-            if (a->seed[s] != b->seed[t])
-                continue;
-            for (size_t i = 0; i < b->n; i++)
-                difference[c.seeds * b->n + i] = b->right[t * b->n + i] - a->right[s * a->n + i];
-            c.seeds++;
-            break;
-        }
+    c.seeds = common_seeds(a, b, in_a, in_b);
     c.there = c.seeds > 0;
+    for (size_t s = 0; s < c.seeds; s++)
+        for (size_t i = 0; i < b->n; i++)
+            difference[s * b->n + i] = b->right[in_b[s] * b->n + i] - a->right[in_a[s] * a->n + i];
     if (c.there) {
         c.difference = seeds_compare(&bootstrap, &(struct seed_differences){difference, c.seeds, b->n});
-        c.mcnemar = majority_mcnemar(a, b);
+        c.mcnemar = majority_mcnemar(a, b, in_a, in_b, c.seeds);
     }
     free(difference);
+    free(in_b);
+    free(in_a);
     return c;
 }

@@ -24,10 +24,10 @@ void outcomes_of(struct outcomes *o, const struct experiment *e, const char *gro
 void outcomes_free(struct outcomes *o);
 
 struct comparison {
-    bool there; /* they have a seed in common, and the same rows */
-    size_t seeds;
+    bool there;                    /* they have a seed in common, and the same rows */
+    size_t seeds;                  /* in common: they alone are compared */
     struct seed_result difference; /* b less a */
-    double mcnemar;                /* exact, on what most seeds of each answered */
+    double mcnemar; /* exact, on what most of these seeds answered (of an even number the last left out) */
 };
 struct comparison compare_outcomes(const struct outcomes *a, const struct outcomes *b);
 

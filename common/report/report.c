@@ -149,9 +149,9 @@ static void write_groups(struct page *p, const struct experiment *e)
         page_heading(p, 2, title.data);
         page_text(
             p,
-            "Differences are paired by seed and row; intervals and p come from the two-level bootstrap over seeds "
-            "and rows (10,000 draws), Holm's p is over the arms of the table, McNemar's is exact on what most "
-            "seeds answered. %s",
+            "Differences are paired by seed and row, over the seeds that both have (the means are over all); intervals "
+            "and p come from the two-level bootstrap over seeds and rows (10,000 draws), Holm's p is over the arms of "
+            "the table, McNemar's is exact on what most seeds answered (of an even number the last is left out). %s",
             strcmp(e->groups[i], primary_group) == 0 ? "The primary endpoints are told above; the rest of this is "
                                                        "exploratory."
                                                      : "All of this is exploratory.");
