@@ -161,6 +161,11 @@ is "$(grep -c 'gnuplot is not here' plain/report.md)" 7 "each plot's place says 
 ok "$(grep -Fq 'film' plain/report.md; echo $((! $?)))" "--no-sentences quotes none"
 
 # ---- what is refused ----
+cp exp/data/shared/contrast.ndjson kept
+sed '4d' kept >exp/data/shared/contrast.ndjson
+is_rc 1 "a contrast set whose pairs are torn" -- distil-report -o again exp
+like "$(cat err)" '^distil-report: exp/data/shared/contrast\.ndjson: line 3: ' "is named with its line"
+cp kept exp/data/shared/contrast.ndjson
 rm exp/cells/T-240/bad/2/time.json
 is_rc 1 "a cell that lacks a file" -- distil-report -o again exp
 like "$(cat err)" 'cells/T-240/bad/2/time\.json' "is named"

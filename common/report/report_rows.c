@@ -83,6 +83,24 @@ static void count_kinds(const struct lines *rows, const struct outcomes *o, stru
     }
 }
 
+/* Pairs are counted as rows 2k and 2k + 1, so they have to stand so. */
+static int check_pairs(const struct lines *rows, const char *folder, struct error *err)
+{
+    int result = 0;
+    for (size_t i = 0; i < rows->n && result == 0; i += 2) {
+        char *pair = member_text(rows->line[i], NULL, "pair"),
+             *other = member_text(i + 1 < rows->n ? rows->line[i + 1] : "", NULL, "pair");
+        if (!*pair || strcmp(pair, other) != 0)
+            result = error_set(err, STATUS_FAILURE,
+                               "%s/data/shared/contrast.ndjson: line %zu: the two rows of a pair, with the same number "
+                               "as member \"pair\", have to follow each other",
+                               folder, i + 1);
+        free(pair);
+        free(other);
+    }
+    return result;
+}
+
 static void write_kinds(struct page *p, const struct experiment *e, const char *group, const struct lines *rows)
 {
     bool begun = false;
@@ -322,14 +340,16 @@ static void write_sentences(struct page *p, const struct experiment *e, const ch
 int report_rows(struct page *p, const struct experiment *e, const struct report_options *o, struct error *err)
 {
     struct lines contrast;
-    (void)err;
     read_lines(&contrast, e->folder, "data/shared/contrast.ndjson");
-    if (contrast.n > 0) {
+    int result = check_pairs(&contrast, e->folder, err);
+    if (contrast.n > 0 && result == 0) {
         page_heading(p, 2, "Contrast pairs by kind of edit");
         for (size_t g = 0; g < e->n_groups; g++)
             write_kinds(p, e, e->groups[g], &contrast);
     }
     free_lines(&contrast);
+    if (result < 0)
+        return -1;
     write_teacher(p, e);
     if (!o->sentences)
         return 0;
