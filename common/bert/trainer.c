@@ -267,13 +267,15 @@ static int evaluate_now(struct run *r, struct error *err)
 
 /* ---- epochs ---- */
 
-/* What a classifier that guesses has as its loss: ln(classes), for the gold label as for a teacher's probability. */
+/* What a classifier that guesses has as its loss: ln(classes), for the gold label as for a teacher's probability. 0:
+ * not known, for other terms, and with a temperature, where what is to be learnt is itself near a guess. */
 static double loss_of_guessing(const struct run *r)
 {
     double weight = 0;
     for (size_t i = 0; i < r->objectives->n; i++) {
         const struct objective *term = &r->objectives->terms[i];
-        if (term->kind != &objective_label && term->kind != &objective_soft)
+        if ((term->kind != &objective_label && term->kind != &objective_soft) ||
+            (r->o->temperature > 0 && r->o->temperature != 1))
             return 0;
         weight += term->weight;
     }
