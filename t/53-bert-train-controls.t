@@ -39,7 +39,7 @@ controls() {
     train plain "$objective" rows.tokens
     for control; do
         more=
-        [ "$control" = edits-more-rows ] && more="--unlabelled more.tokens"
+        case $control in edits-more-rows | edits-other-rows) more="--unlabelled more.tokens" ;; esac
         # shellcheck disable=SC2086
         is_rc 0 "$objective: $control" -- train changed "$objective" --control "$control" $more rows.tokens
         like "$(head -n 1 changed.metrics)" "\"control\":\"$control\"" "$control: the metrics tell"
@@ -49,11 +49,11 @@ controls() {
 
 controls label,rationale-text reason-shuffled reason-shuffled-class reason-tokens-shuffled reason-training-text \
     reason-label-sentence reason-sentence
-controls label,counterfactual edits-shuffled edits-more-rows edits-repeat
+controls label,counterfactual edits-shuffled edits-other-rows edits-more-rows edits-repeat
 controls label,cue-text cues-random cues-shuffled-polarity cues-all-words
 controls label,soft soft-smoothing
 is "$(bert-train --help | grep -A 8 -e --control | grep -o 'reason-[a-z-]*\|edits-[a-z-]*\|cues-[a-z-]*\|soft-[a-z-]*' |
-    wc -l | tr -d ' ')" 13 "these are all"
+    wc -l | tr -d ' ')" 14 "these are all"
 
 # ---- the seed decides, and nothing else ----
 objective=label,rationale-text,counterfactual

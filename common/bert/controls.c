@@ -299,10 +299,18 @@ static int reasons_of_label(struct rows *rows, const struct control_setting *s, 
 
 /* ---- edits that are other rows ---- */
 
-/* Each used edit becomes a row of `others`, which[0..n) in turn, with the label that `labels` gives that row. */
-static int replace_edits(struct rows *rows, const struct rows *others, const char *labels, uint64_t *which, size_t n,
-                         struct error *err)
+/* What edits are replaced by: the list `text` of rows, with the label that the column `labels` gives or, flipped, does
+ * not give. */
+struct source {
+    const struct rows *rows;
+    const char *text, *labels;
+    bool flipped;
+};
+
+/* Each used edit becomes a row of the source, which[0..n) in turn. */
+static int replace_edits(struct rows *rows, const struct source *source, uint64_t *which, size_t n, struct error *err)
 {
+    const struct rows *others = source->rows;
     struct list changed = {0};
     size_t used = 0, length;
     if (rows_find(rows, "edit_label"))
@@ -316,9 +324,10 @@ static int replace_edits(struct rows *rows, const struct rows *others, const cha
                 which[at] = which[next];
                 which[next] = i;
             }
-            const int32_t *ids = rows_list(others, "ids", which[at], &length);
+            const int32_t *ids = rows_list(others, source->text, which[at], &length);
             list_add(&changed, ids, length);
-            label = column_i32(rows_find(others, labels))[which[at]];
+            label = column_i32(rows_find(others, source->labels))[which[at]];
+            label = source->flipped ? 1 - label : label;
         } else {
             list_add(&changed, NULL, 0);
         }
@@ -353,8 +362,22 @@ static size_t count_edits(const struct rows *rows)
     return edits;
 }
 
-static int edits_of_more_rows(struct rows *rows, const struct control_setting *s, struct error *err)
+/* Keeps those of which[0..n) that have an edit; returns how many. */
+static size_t keep_edited(const struct rows *rows, uint64_t *which, size_t n)
 {
+    size_t kept = 0, length;
+    for (size_t i = 0; i < n; i++) {
+        rows_list(rows, "edit_ids", which[i], &length);
+        if (length > 0)
+            which[kept++] = which[i];
+    }
+    return kept;
+}
+
+/* Edits become what --unlabelled has: its rows, or the edits of its rows. */
+static int edits_of_unlabelled(struct rows *rows, bool edited, const struct control_setting *s, struct error *err)
+{
+    const struct source source = {s->unlabelled, edited ? "edit_ids" : "ids", "teacher_label", edited};
     size_t n, edits = count_edits(rows);
     int result;
     if (!s->unlabelled)
@@ -362,15 +385,26 @@ static int edits_of_more_rows(struct rows *rows, const struct control_setting *s
                          "the further rows come from --unlabelled FILE, where the teacher must have labelled one for "
                          "each edit");
     uint64_t *which = labelled(s->unlabelled, "teacher_label", s->seed, &n);
+    n = edited ? keep_edited(s->unlabelled, which, n) : n;
     if (n == 0 || n < edits)
         result = error_set(err, STATUS_USAGE,
-                           "%zu rows of --unlabelled have a teacher's label, but there are %zu edits to replace; give "
-                           "it more rows that went through groq-reason",
-                           n, edits);
+                           "%zu rows of --unlabelled have a teacher's %s, but there are %zu edits to replace; give it "
+                           "more rows that went through groq-reason",
+                           n, edited ? "counterfactual" : "label", edits);
     else
-        result = replace_edits(rows, s->unlabelled, "teacher_label", which, n, err);
+        result = replace_edits(rows, &source, which, n, err);
     free(which);
     return result;
+}
+
+static int edits_of_more_rows(struct rows *rows, const struct control_setting *s, struct error *err)
+{
+    return edits_of_unlabelled(rows, false, s, err);
+}
+
+static int edits_of_other_rows(struct rows *rows, const struct control_setting *s, struct error *err)
+{
+    return edits_of_unlabelled(rows, true, s, err);
 }
 
 static int edits_of_same_rows(struct rows *rows, const struct control_setting *s, struct error *err)
@@ -383,7 +417,7 @@ static int edits_of_same_rows(struct rows *rows, const struct control_setting *s
                            "fewer than two rows have a label to repeat; label some, or take the teacher's with "
                            "--label-source gold-or-teacher");
     else
-        result = replace_edits(rows, rows, "label", which, n, err);
+        result = replace_edits(rows, &(struct source){rows, "ids", "label", false}, which, n, err);
     free(which);
     return result;
 }
@@ -447,6 +481,7 @@ static const struct {
                 {"reason-label-sentence", reasons_of_label},
                 {"reason-sentence", reasons_of_sentence},
                 {"edits-shuffled", shuffle_edits},
+                {"edits-other-rows", edits_of_other_rows},
                 {"edits-more-rows", edits_of_more_rows},
                 {"edits-repeat", edits_of_same_rows},
                 {"cues-random", control_cues_random},

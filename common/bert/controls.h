@@ -19,7 +19,8 @@
 
 #define CONTROL_CHOICES                                                                                                \
     "reason-shuffled|reason-shuffled-class|reason-tokens-shuffled|reason-training-text|reason-label-sentence|"         \
-    "reason-sentence|edits-shuffled|edits-more-rows|edits-repeat|cues-random|cues-shuffled-polarity|cues-all-words|"   \
+    "reason-sentence|edits-shuffled|edits-other-rows|edits-more-rows|edits-repeat|cues-random|cues-shuffled-polarity|" \
+    "cues-all-words|"                                                                                                  \
     "soft-smoothing"
 
 struct control_setting {

@@ -295,8 +295,10 @@ static struct rows further(int rows, int teachers)
     return further;
 }
 
-static void test_edits(const char *control, const struct rows *others, const char *label, bool same)
+/* list: which list of the other rows an edit becomes; with edit_ids it has the label that theirs is not. */
+static void test_edits(const char *control, const struct rows *others, const char *list, const char *label, bool same)
 {
+    bool flipped = strcmp(list, "edit_ids") == 0;
     struct rows before = example(), rows = example();
     const struct rows *from = same ? &before : others;
     size_t wrong = 0, own = 0, edits = 0, often = 0, times[100] = {0};
@@ -309,10 +311,11 @@ static void test_edits(const char *control, const struct rows *others, const cha
             wrong += n != 0 || value(&rows, "edit_label", i) != -1;
             continue;
         }
-        uint64_t at = origin(&rows, "edit_ids", i, from, "ids");
+        uint64_t at = origin(&rows, "edit_ids", i, from, list);
         edits++;
         own += same && at == i;
-        wrong += at == from->n || value(from, label, at) < 0 || value(&rows, "edit_label", i) != value(from, label, at);
+        int32_t its = at == from->n ? -1 : value(from, label, at);
+        wrong += its < 0 || value(&rows, "edit_label", i) != (flipped ? 1 - its : its);
         often += at < 100 && times[at]++ > (same ? 1 : 0);
     }
     is_long((long long)wrong, 0, "%s: each used edit is a row with its %s, others are none", control, label);
@@ -603,13 +606,13 @@ static void test_choices(void)
         apply(name, &rows, &more, 1);
         rows_free(&rows);
     }
-    is_long((long long)n, 13, "the controls");
+    is_long((long long)n, 14, "the controls");
     rows_free(&more);
 }
 
 int main(void)
 {
-    struct rows more = further(60, 30);
+    struct rows more = further(90, 60);
     make_vocabulary();
     test_permutation("reason-shuffled", "reason_ids", false);
     test_permutation("reason-shuffled-class", "reason_ids", true);
@@ -618,8 +621,9 @@ int main(void)
     test_training_text();
     test_label_sentence();
     test_sentence();
-    test_edits("edits-more-rows", &more, "teacher_label", false);
-    test_edits("edits-repeat", &more, "label", true);
+    test_edits("edits-more-rows", &more, "ids", "teacher_label", false);
+    test_edits("edits-other-rows", &more, "edit_ids", "teacher_label", false);
+    test_edits("edits-repeat", &more, "ids", "label", true);
     test_cues_random();
     test_cues_crowded();
     test_cues_polarity();

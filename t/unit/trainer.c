@@ -512,7 +512,8 @@ static void check_start(const struct record *r)
     members(r, "event version argv device library kernels precision threads seed parameters_trained classes rows "
                "validation_rows objective label_smoothing hidden_dropout attention_dropout classifier_dropout shuffle "
                "batch_size gradient_accumulation_steps optimizer adam_beta1 adam_beta2 adam_epsilon weight_decay "
-               "max_grad_norm learning_rate lr_scheduler_type layer_wise_lr_decay warmup_steps steps");
+               "max_grad_norm learning_rate lr_scheduler_type layer_wise_lr_decay warmup_steps steps soft_rows "
+               "soft_rows_with_gold soft_rows_agreeing soft_teacher_accuracy");
     const struct json_node *argv = json_member(&r->doc, json_root(&r->doc), "argv");
     ok(argv->count == 3 &&
            json_is(json_next(&r->doc, json_next(&r->doc, json_first(&r->doc, argv))), "a \"quoted\" name"),
