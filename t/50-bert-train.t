@@ -63,7 +63,7 @@ for bad in '--epochs 0' '--epochs 1.5' '--max-steps 0' '--batch-size 0' '--batch
     is_rc 2 "$bad" -- bert-train -m "$model" -o student $bad rows.tokens
     like "$(sed 1q err)" "^bert-train: ${bad%% *}:? .*[ ']${bad#* }('|\$)" "$bad: named"
 done
-refused 2 "--objective: there is no term 'labels'; the terms are: label, soft, mlm" "--objective labels" -- \
+refused 2 "--objective: there is no term 'labels'; the terms are: label, soft, counterfactual, cue-text, rationale-text, keywords, cues, rationale, align, polarity, mlm, rdrop" "--objective labels" -- \
     -m "$model" -o student --objective labels rows.tokens
 gone "a usage error makes nothing" student student.state
 
@@ -247,7 +247,7 @@ names() {
         grep -o '"[a-z0-9_]*":' | tr -d '":' | tr '\n' ' '
 }
 is "$(names start)" "event version argv device library kernels precision threads seed model \
-weights_fingerprint parameters_trained classes rows train_sha256 validation_rows validation_sha256 objective label_smoothing \
+weights_fingerprint parameters_trained classes rows train_sha256 validation_rows validation_sha256 objective label_source label_smoothing \
 hidden_dropout attention_dropout classifier_dropout shuffle batch_size gradient_accumulation_steps optimizer adam_beta1 \
 adam_beta2 adam_epsilon weight_decay max_grad_norm learning_rate lr_scheduler_type layer_wise_lr_decay warmup_steps steps " "members of start"
 is "$(names step)" "event step epoch loss learning_rate grad_norm " "members of step"

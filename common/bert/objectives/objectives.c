@@ -9,9 +9,9 @@
 #include "bert/objectives/objective.h"
 
 static const struct objective_kind *const kinds[] = {
-    &objective_label,    &objective_soft,           &objective_mlm,      &objective_counterfactual,
-    &objective_cue_text, &objective_rationale_text, &objective_polarity, &objective_keywords,
-    &objective_cues,     &objective_rationale,      &objective_align,    &objective_rdrop};
+    &objective_label,    &objective_soft, &objective_counterfactual, &objective_cue_text, &objective_rationale_text,
+    &objective_keywords, &objective_cues, &objective_rationale,      &objective_align,    &objective_polarity,
+    &objective_mlm,      &objective_rdrop};
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
 static const struct objective_kind *find_kind(const char *name, size_t len)
