@@ -38,7 +38,7 @@ done
 missing=
 for script in "$root"/pipelines/*; do
     name=${script##*/}
-    case $name in *.mk) continue ;; esac
+    case $name in *.mk | experiment-* | arms.tsv) continue ;; esac
     [ -f "$script" ] || continue
     cmp -s "$script" "$dest/usr/local/share/distil/pipelines/$name" || missing="$missing $name"
     [ ! -x "$script" ] || [ -x "$dest/usr/local/share/distil/pipelines/$name" ] || missing="$missing $name(mode)"
