@@ -1,7 +1,8 @@
-/* mlm-masks.c - mlm-masks MODEL STREAM OUT ROWS PROBABILITY WHOLE SEED [validation]: what the term `mlm` of bert-train
- * masks in the first ROWS rows of a run with --no-shuffle over a token stream, which starts over at its end, or in rows
- * of --validation: one safetensors file with ids (as the model sees them) and labels (-100: not masked), I32 [T], and
- * offsets, I64 [ROWS + 1]. WHOLE 1: whole words. For the comparison with other implementations; not installed.
+/* mlm-masks.c - mlm-masks MODEL STREAM OUT ROWS PROBABILITY WHOLE SEED [validation|rationale]: what the term `mlm` of
+ * bert-train masks in the first ROWS rows of a run with --no-shuffle over a token stream, which starts over at its end,
+ * or in rows of --validation, or what the term `rationale` masks where the rows are what follows the sentence in its
+ * own: one safetensors file with ids (as the model sees them) and labels (-100: not masked), I32 [T], and offsets, I64
+ * [ROWS + 1]. WHOLE 1: whole words. For the comparison with other implementations; not installed.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +13,11 @@
 #include "bert/spool.h"
 #include "bert/student.h"
 
-static void mask_rows(const struct masking *m, const struct rows *rows, size_t n, uint64_t first, struct buf *ids,
-                      struct buf *labels, int64_t *offsets)
+static void mask_rows(const struct masking *m, const struct objective_kind *kind, const struct rows *rows, size_t n,
+                      uint64_t first, struct buf *ids, struct buf *labels, int64_t *offsets)
 {
     const struct column *column = rows_find(rows, "ids");
-    const struct objective term = {.kind = &objective_mlm};
+    const struct objective term = {.kind = kind};
     offsets[0] = 0;
     for (size_t i = 0; i < n; i++) {
         size_t row = i % rows->n, begin = (size_t)column_offsets(column)[row];
@@ -53,7 +54,7 @@ int main(int argc, char **argv)
     struct error err = {0};
     diag_init("mlm-masks");
     if (argc != 8 && argc != 9)
-        die(STATUS_USAGE, "usage: mlm-masks MODEL STREAM OUT ROWS PROBABILITY WHOLE SEED [validation]");
+        die(STATUS_USAGE, "usage: mlm-masks MODEL STREAM OUT ROWS PROBABILITY WHOLE SEED [validation|rationale]");
     size_t n = strtoul(argv[4], NULL, 10);
     if (vocabulary_load(&v, argv[1], &err) < 0 || spool_read(&rows, NULL, argv[2], v.sha256, &err) < 0)
         die_error(&err);
@@ -68,7 +69,9 @@ int main(int argc, char **argv)
     int64_t *offsets = xmalloc_array(n + 1, sizeof *offsets);
     if (masking_init(&masking, &setting, &err) < 0)
         die_error(&err);
-    mask_rows(&masking, &rows, n, argc == 9 ? OBJECTIVE_VALIDATION : 0, &ids, &labels, offsets);
+    const char *where = argc == 9 ? argv[8] : "";
+    mask_rows(&masking, strcmp(where, "rationale") == 0 ? &objective_rationale : &objective_mlm, &rows, n,
+              strcmp(where, "validation") == 0 ? OBJECTIVE_VALIDATION : 0, &ids, &labels, offsets);
     size_t total = (size_t)offsets[n];
     const struct st_tensor tensors[] = {
         {.name = "ids", .dtype = ST_I32, .rank = 1, .shape = {total}, .data = ids.data},
