@@ -12,8 +12,10 @@ demo: setup ## the whole pipe on the self-made corpus: no network, no key (SENTE
 # Tracks: A  gold labels, and the teacher, on SIZE rows
 #         C  gold labels on SIZE rows, the teacher's on the rest of the pool
 #         T  the teacher's labels on SIZE rows, no gold label at all
-# In arms.tsv @TRAIN@ are these rows, @DOUBLE@ the first 2 SIZE of the pool (SIZE more that the teacher labelled), @MORE@
-# those SIZE alone, @UNLABELLED@ text that nobody labelled; @STEPS@, @TWICE@, @BATCH@ and @TWICE_BATCH@ are numbers.
+# In arms.tsv @TRAIN@ are these rows, @MORE@ the next SIZE of the pool with the teacher's answers alone, @OTHERS@ the same
+# where enough of them are edited, @DOUBLE@ both @TRAIN@ and @MORE@, @UNLABELLED@ text that nobody labelled; @STEPS@,
+# @TWICE@, @BATCH@ and @TWICE_BATCH@ are numbers. A cell whose rows there are not, such as further ones in track C, where
+# the run has the whole pool already, says so and is left out; the report lists it as not run.
 # Validation rows and their phrases are in no training row of any kind. Sets of TESTS are looked at by the cells that name
 # them; without TESTS a cell sees validation rows alone.
 EXPERIMENT ?= $(BUILD)/experiment
@@ -43,7 +45,7 @@ KEEP_MODELS ?=
 ATTRIBUTION ?=
 EXPERIMENT_VARIABLES = DATA TREES IMDB CONTRAST TEACHER EDITS ENCODER STEPS BATCH RATE PRECISION WEIGHTS HOLDOUT \
     VALIDATION_ROWS POOL_SEED UNLABELLED_ROWS TESTS ATTRIBUTION
-in_experiment = BUILD='$(abspath $(BUILD))' KEEP_MODELS='$(KEEP_MODELS)' \
+in_experiment = BUILD='$(abspath $(BUILD))' KEEP_MODELS='$(KEEP_MODELS)' VARIABLES='$(strip $(EXPERIMENT_VARIABLES))' \
     $(foreach v,$(EXPERIMENT_VARIABLES),$(v)='$($(v))') nice
 
 EXPERIMENT_CELLS := $(foreach t,$(TRACKS),$(foreach n,$(SIZES),$(foreach a,$(ARMS),$(foreach s,$(SEEDS),\
@@ -56,17 +58,11 @@ endif
 .PHONY: experiment
 experiment: $(EXPERIMENT_CELLS) ## train and judge ARMS x TRACKS x SIZES x SEEDS (-j N; needs SST-2, a teacher's answers, an encoder)
 
-$(EXPERIMENT)/experiment.json: | all
-	@for file in '$(DATA)' '$(TEACHER)' '$(EDITS)' '$(ENCODER)'; do [ -e "$$file" ] || { \
-	    echo "experiment: $$file is not there; name it with DATA=, TEACHER=, EDITS= or ENCODER=" >&2; exit 2; }; done
-	@mkdir -p '$(EXPERIMENT)/data' '$(EXPERIMENT)/cells'
-	@cp pipelines/arms.tsv '$(EXPERIMENT)/arms.tsv'
-	@{ printf '{"version":"%s"' "$$('$(BUILD)/bin/bert-train' --version | sed 1q)"; \
-	   $(foreach v,$(EXPERIMENT_VARIABLES),printf ',"%s":"%s"' '$(v)' '$($(v))';) \
-	   printf ',"teacher_sha256":"%s","edits_sha256":"%s","encoder_sha256":"%s","train_sha256":"%s"}\n' \
-	       $$(sha256sum '$(TEACHER)' '$(EDITS)' '$(ENCODER)/model.safetensors' '$(DATA)/train.tsv' | cut -c 1-64); } >$@.part
-	@mv $@.part $@
-$(EXPERIMENT)/data/shared: | $(EXPERIMENT)/experiment.json
+# Looked at in every run: what is there must go with what is to be made.
+.PHONY: experiment-about
+experiment-about: | all
+	@$(in_experiment) pipelines/experiment-about '$(EXPERIMENT)'
+$(EXPERIMENT)/data/shared: | experiment-about
 	@$(in_experiment) pipelines/experiment-data '$(EXPERIMENT)'
 
 define experiment_rows

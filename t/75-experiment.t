@@ -12,17 +12,13 @@ bert-train -q --init tiny --vocab "$TESTDATA/demo/vocab.txt" --max-steps 1 -o en
 
 # The tools as they are, without building: the targets of the build are told to be old.
 experiment() {
-    make -s -C "$root" -o all BUILD="$BUILD" experiment EXPERIMENT="$PWD/cells of mine/experiment" \
-        DATA="$TESTDATA/mini" TEACHER="$TESTDATA/mini/teacher.ndjson" EDITS="$TESTDATA/mini/teacher.ndjson" \
-        ENCODER="$PWD/encoder" HOLDOUT=0.2 VALIDATION_ROWS=40 STEPS=4 BATCH=8 RATE=1e-3 SIZES=40 SEEDS=1 "$@"
-}
-is_rc 2 "an EXPERIMENT with a blank in its name is refused" -- experiment ARMS=label TRACKS=T
-like "$(cat err)" 'EXPERIMENT' "and named"
-experiment() {
     make -s -C "$root" -o all BUILD="$BUILD" experiment EXPERIMENT="$PWD/experiment" \
         DATA="$TESTDATA/mini" TEACHER="$TESTDATA/mini/teacher.ndjson" EDITS="$TESTDATA/mini/teacher.ndjson" \
         ENCODER="$PWD/encoder" HOLDOUT=0.2 VALIDATION_ROWS=40 STEPS=4 BATCH=8 RATE=1e-3 SIZES=40 SEEDS=1 "$@"
 }
+is_rc 2 "an EXPERIMENT with a blank in its name is refused" -- \
+    experiment ARMS=label TRACKS=T EXPERIMENT="$PWD/cells of mine/experiment"
+like "$(cat err)" 'EXPERIMENT' "and named"
 is_rc 2 "data that is not there" -- experiment ARMS=label TRACKS=T DATA="$PWD/nowhere" EXPERIMENT="$PWD/none"
 like "$(cat err)" 'nowhere is not there; name it with DATA=' "is named with its cure"
 
@@ -46,6 +42,29 @@ rm experiment/cells/T-40/double/1/done experiment/cells/T-40/double/1/validation
 is_rc 0 "again, one cell unfinished" -- experiment ARMS="label counterfactual double" TRACKS="A T" TESTS=contrast
 is "$(grep -c CELL out)" 1 "only that one is run"
 is "$(find experiment/cells/T-40/label/1/metrics.ndjson -newermt 2002-01-01)" "" "what was done stays"
+
+is_rc 2 "the same folder with another variable" -- experiment ARMS=label TRACKS=T TESTS=contrast STEPS=5
+like "$(cat err)" "begun with STEPS='4', now it is '5'; name another folder with EXPERIMENT=" "is refused, with its cure"
+cp "$TESTDATA/mini/teacher.ndjson" answers.ndjson
+is_rc 0 "an experiment on a file" -- experiment ARMS=label TRACKS=T STEPS=1 TEACHER="$PWD/answers.ndjson" EXPERIMENT="$PWD/moved"
+sed 1d "$TESTDATA/mini/teacher.ndjson" >answers.ndjson
+is_rc 2 "that is another one now" -- experiment ARMS=label TRACKS=T STEPS=1 TEACHER="$PWD/answers.ndjson" EXPERIMENT="$PWD/moved"
+like "$(cat err)" "teacher_sha256.*answers.ndjson has changed" "is refused too"
+
+# The demo's vocabulary has no names of classes, which reason-label-sentence wants as words.
+arms=$(awk -F '\t' '!/^#/ && !/reason-label-sentence/ { print $1 }' "$root/pipelines/arms.tsv")
+is_rc 0 "every arm" -- experiment ARMS="$(echo $arms)" TRACKS=T STEPS=1 EXPERIMENT="$PWD/all"
+is "$(ls all/cells/T-40/*/1/done | wc -l)" "$(echo "$arms" | wc -l)" "is run"
+is "$(cat err)" "" "without a word"
+is_rc 0 "track C" -- experiment ARMS="double label" TRACKS=C STEPS=1 EXPERIMENT="$PWD/all"
+is "$(cat err)" "experiment-cell: C-40/double/1 is not run: there are not enough rows for double.st" \
+    "leaves out what would need more rows than there are"
+is "$(cd all/cells && echo C-40/*/1/done)" "C-40/label/1/done" "runs the rest"
+is "$(grep -vc '"label":-1' all/data/C-40-1/train.ndjson)" 40 "sees so many gold labels"
+is "$(grep -c . all/data/C-40-1/train.ndjson)" "$(cat all/data/shared/edits.ndjson all/data/shared/teacher.ndjson | wc -l | tr -d ' ')" \
+    "and the teacher's for all else"
+is_rc 0 "more rows than there are" -- experiment ARMS=label TRACKS=T SIZES=5000 STEPS=1 EXPERIMENT="$PWD/all"
+like "$(cat err)" "T-5000-1: the pool has [0-9]+ rows, all are taken" "is said"
 
 is_rc 0 "the report" -- distil-report -o report experiment
 like "$(cat report/report.md)" '\| counterfactual \| arm \| 1 \| [01]\.[0-9]{4} \| – \| [-+][01]\.[0-9]{4} ' "has each arm beside label-only"
