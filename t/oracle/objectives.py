@@ -337,6 +337,10 @@ def compare_gradients(name, got, expected, single):
     errors, theirs, zeros = {}, {}, []
     check(set(expected) <= set(got), f"{name}: all {len(expected)} parameters that have a gradient",
           set(expected) - set(got))
+    sizes = {key: (value.shape, expected[key].shape) for key, value in got.items()
+             if key in expected and value.size != expected[key].size}
+    if not check(not sizes, f"{name}: heads of the sizes that the rows give them", sizes):
+        return
     for key, value in got.items():
         wanted = expected.get(key, np.zeros(1))
         norm = np.linalg.norm(wanted)
