@@ -138,7 +138,7 @@ static void parse(struct session_options *o, int argc, char **argv, struct run_r
         {'\0', "objective", CLI_STRING, &t->objective, "SPEC", .help = "terms and weights, as label=0.7,soft=0.3@0.7"},
         {'\0', "label-source", CLI_CHOICE, &t->label_source, "WHOSE", .choices = LABEL_SOURCE_CHOICES,
          .help = "whose labels the terms take for gold"},
-        {'\0', "control", CLI_CHOICE, &t->control, "NAME", .choices = CONTROL_CHOICES, .no_default = true,
+        {'\0', "control", CLI_CHOICES, &t->control, "NAME,...", .choices = CONTROL_CHOICES, .no_default = true,
          .help = "change the training rows, to see what the reasoning is worth"},
         {'\0', "unlabelled", CLI_FILE, &o->unlabelled, "FILE",
          .help = "token stream of further text, for the term polarity"},

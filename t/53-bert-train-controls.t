@@ -17,7 +17,8 @@ done
 head -n 80 "$TESTDATA/mini/teacher.ndjson" >rows.ndjson
 sed -n 81,200p "$TESTDATA/mini/teacher.ndjson" >more.ndjson
 sed 's/,"teacher":{.*/}/' rows.ndjson >bare.ndjson
-for name in rows more bare; do
+sed 's/,"cues":\[[^]]*\],"cue_polarity":\[[^]]*\]//' rows.ndjson >nocues.ndjson
+for name in rows more bare nocues; do
     wp-tokenize -q -m vocab.txt $name.ndjson >$name.tokens
 done
 wp-tokenize -q -m vocab.txt --frame-rows 7 rows.ndjson >frames.tokens
@@ -55,6 +56,14 @@ controls label,soft soft-smoothing
 is "$(bert-train --help | grep -A 8 -e --control | grep -o 'reason-[a-z-]*\|edits-[a-z-]*\|cues-[a-z-]*\|soft-[a-z-]*' |
     wc -l | tr -d ' ')" 14 "these are all"
 
+# ---- several at once ----
+train edits label,counterfactual,cue-text --control edits-repeat rows.tokens
+train both label,counterfactual,cue-text --control edits-repeat,cues-shuffled-polarity rows.tokens
+like "$(head -n 1 both.metrics)" '"control":"edits-repeat,cues-shuffled-polarity"' "two controls: the metrics tell"
+is "$([ "$(losses both)" != "$(losses edits)" ] && echo another)" another "both are at work"
+is_rc 1 "the second fails" -- train refused label,counterfactual --control edits-repeat,cues-random nocues.tokens
+like "$(cat err)" "--control cues-random: no row has cues" "it is named"
+
 # ---- the seed decides, and nothing else ----
 objective=label,rationale-text,counterfactual
 train one "$objective" --control reason-training-text rows.tokens
@@ -69,6 +78,8 @@ is "$([ "$(losses changed)" != "$(losses plain)" ] && echo another)" another "rd
 # ---- refused ----
 is_rc 2 "a control that is none" -- train refused label --control shuffled rows.tokens
 like "$(cat err)" "--control" "names the option"
+is_rc 2 "one of two that is none" -- train refused label --control cues-random,edits rows.tokens
+like "$(cat err)" "--control must be some of .* or soft-smoothing, not 'edits'" "is named"
 is_rc 2 "edits-more-rows without further rows" -- train refused label,counterfactual --control edits-more-rows rows.tokens
 like "$(cat err)" "rows.tokens: --control edits-more-rows: .* --unlabelled FILE" "says where they come from"
 is_rc 1 "rows without a teacher" -- train refused label --control reason-shuffled bare.tokens

@@ -68,7 +68,7 @@ like "$(cat err)" "T-5000-1: the pool has [0-9]+ rows, all are taken" "is said"
 
 is_rc 0 "the report" -- distil-report -o report experiment
 like "$(cat report/report.md)" '\| counterfactual \| arm \| 1 \| [01]\.[0-9]{4} \| – \| [-+][01]\.[0-9]{4} ' "has each arm beside label-only"
-like "$(cat report/report.md)" '\| counterfactual \| contrast \| counterfactual-shuffled \| 0 \| – \| – \| not run \|' \
+like "$(cat report/report.md)" '\| counterfactual \| contrast \| counterfactual-shuffled-others \| 0 \| – \| – \| not run \|' \
     "says which controls were not run"
 like "$(cat report/report.md)" '\| T-40 \| keywords \| not run ' "and which arms"
 is "$(grep -c '<script\|https\?://[^w]' report/report.html)" 0 "the page needs nothing else"

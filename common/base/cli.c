@@ -120,25 +120,30 @@ static void take_double(const struct cli_option *o, const char *text)
     *(double *)o->field = value;
 }
 
-/* The choice in "a|b|c" that equals text, as a string that lives as long as the process. */
-static const char *find_choice(const char *choices, const char *text)
+/* Whether one of the choices "a|b|c" is text[0..len). */
+static bool is_choice(const char *choices, const char *text, size_t len)
 {
-    size_t len = strlen(text);
     for (const char *at = choices; len > 0 && *at;) {
         size_t n = strcspn(at, "|");
         if (n == len && memcmp(at, text, n) == 0)
-            return text; /* it points into argv */
+            return true;
         at += n + (at[n] == '|');
     }
-    return NULL;
+    return false;
 }
 
+/* The text, which must be a choice; or each of its parts between commas must. */
 static const char *take_choice(const struct cli_option *o, const char *text)
 {
-    const char *found = find_choice(o->choices, text);
-    if (found)
-        return found;
     struct buf list = {0};
+    const char *all = text; /* it points into argv, so it lives as long as the process */
+    size_t len = strlen(text);
+    if (o->type == CLI_CHOICES) {
+        while (len = strcspn(text, ","), is_choice(o->choices, text, len) && text[len] == ',')
+            text += len + 1;
+    }
+    if (is_choice(o->choices, text, len))
+        return all;
     for (const char *at = o->choices; *at;) {
         size_t n = strcspn(at, "|");
         bool last = at[n] == '\0';
@@ -147,7 +152,8 @@ static const char *take_choice(const struct cli_option *o, const char *text)
         buf_add(&list, at, n);
         at += n + !last;
     }
-    cli_usage_error("--%s must be %s, not '%s'", o->name, list.data, text);
+    cli_usage_error("--%s must be %s%s, not '%.*s'", o->name, o->type == CLI_CHOICES ? "some of " : "", list.data,
+                    (int)len, text);
 }
 
 static void take_value(const struct cli_option *o, const char *text)
@@ -171,6 +177,7 @@ static void take_value(const struct cli_option *o, const char *text)
         take_double(o, text);
         return;
     case CLI_CHOICE:
+    case CLI_CHOICES:
         *(const char **)o->field = take_choice(o, text);
         return;
     case CLI_STRING:

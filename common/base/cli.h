@@ -23,15 +23,16 @@
 #include <stddef.h>
 
 enum cli_type {
-    CLI_FLAG,   /* bool: set true */
-    CLI_UNFLAG, /* bool: set false (write the option as "no-...") */
-    CLI_LONG,   /* long within min..max */
-    CLI_UINT64, /* uint64_t, all values */
-    CLI_DOUBLE, /* double within min..max, finite */
-    CLI_STRING, /* const char *, not empty */
-    CLI_CHOICE, /* const char *, one of choices */
-    CLI_FILE,   /* const char *; completions offer files */
-    CLI_FOLDER  /* const char *; completions offer folders */
+    CLI_FLAG,    /* bool: set true */
+    CLI_UNFLAG,  /* bool: set false (write the option as "no-...") */
+    CLI_LONG,    /* long within min..max */
+    CLI_UINT64,  /* uint64_t, all values */
+    CLI_DOUBLE,  /* double within min..max, finite */
+    CLI_STRING,  /* const char *, not empty */
+    CLI_CHOICE,  /* const char *, one of choices */
+    CLI_CHOICES, /* const char *, some of choices, separated by commas */
+    CLI_FILE,    /* const char *; completions offer files */
+    CLI_FOLDER   /* const char *; completions offer folders */
 };
 
 struct cli_option {
@@ -40,7 +41,7 @@ struct cli_option {
     enum cli_type type;
     void *field;          /* where the value goes */
     const char *argument; /* its name in the help, NULL for flags */
-    const char *choices;  /* "a|b|c" for CLI_CHOICE */
+    const char *choices;  /* "a|b|c" for CLI_CHOICE and CLI_CHOICES */
     const char *help;     /* lower case, no full stop; wrapped to 80 columns by --help */
     double min, max;      /* both allowed; both 0: no bounds; 1e-9 and 1 - 1e-9 read "above 0", "below 1" */
     bool no_default;      /* the field's first value is not shown as a default */

@@ -30,7 +30,7 @@ static void add_bash_case(struct buf *text, const struct cli_option *o)
     if (o->letter)
         buf_addf(text, "-%c|", o->letter);
     buf_addf(text, "--%s)\n", o->name);
-    if (o->type == CLI_CHOICE) {
+    if (o->choices) {
         buf_addstr(text, "        mapfile -t COMPREPLY < <(compgen -W '");
         add_choices(text, o->choices, ' ');
         buf_addstr(text, "' -- \"$cur\")\n");
@@ -94,7 +94,7 @@ static void add_zsh_action(struct buf *text, const struct cli_option *o)
     buf_addch(text, ':');
     add_zsh_text(text, o->argument ? o->argument : "VALUE");
     buf_addch(text, ':');
-    if (o->type == CLI_CHOICE) {
+    if (o->choices) {
         buf_addch(text, '(');
         add_choices(text, o->choices, ' ');
         buf_addch(text, ')');
@@ -149,7 +149,7 @@ static void add_fish(struct buf *text, const struct cli *cli)
         if (o->letter)
             buf_addf(text, " -s %c", o->letter);
         buf_addf(text, " -l %s", o->name);
-        if (o->type == CLI_CHOICE) {
+        if (o->choices) {
             buf_addstr(text, " -x -a '");
             add_choices(text, o->choices, ' ');
             buf_addch(text, '\'');

@@ -78,6 +78,7 @@ static void add_default(struct buf *text, const struct cli_option *o)
         break;
     case CLI_STRING:
     case CLI_CHOICE:
+    case CLI_CHOICES:
     case CLI_FILE:
     case CLI_FOLDER:
         if (*(const char *const *)o->field)

@@ -502,16 +502,27 @@ static int check_labels(const struct rows *rows, const char *name, size_t classe
     return 0;
 }
 
-int controls_apply(const char *name, struct rows *rows, const struct control_setting *setting, struct error *err)
+static int apply(const char *name, size_t len, struct rows *rows, const struct control_setting *setting,
+                 struct error *err)
+{
+    for (size_t i = 0; i < sizeof controls / sizeof *controls; i++)
+        if (strlen(controls[i].name) == len && memcmp(controls[i].name, name, len) == 0)
+            return controls[i].apply(rows, setting, err) < 0 ? error_prefix(err, "--control %s", controls[i].name) : 0;
+    return error_set(err, STATUS_USAGE, "--control: there is no '%.*s'; there are " CONTROL_CHOICES, (int)len, name);
+}
+
+int controls_apply(const char *names, struct rows *rows, const struct control_setting *setting, struct error *err)
 {
     const struct rows *more = setting->unlabelled;
+    int result = 0;
     if (check_labels(rows, "label", setting->classes, err) < 0 ||
         check_labels(rows, "teacher_label", setting->classes, err) < 0)
         return -1;
     if (more && check_labels(more, "teacher_label", setting->classes, err) < 0)
         return error_prefix(err, "--unlabelled");
-    for (size_t i = 0; i < sizeof controls / sizeof *controls; i++)
-        if (strcmp(controls[i].name, name) == 0)
-            return controls[i].apply(rows, setting, err) < 0 ? error_prefix(err, "--control %s", name) : 0;
-    return error_set(err, STATUS_USAGE, "--control: there is no '%s'; there are " CONTROL_CHOICES, name);
+    for (size_t len; result == 0 && names; names = names[len] ? names + len + 1 : NULL) {
+        len = strcspn(names, ",");
+        result = apply(names, len, rows, setting, err);
+    }
+    return result;
 }

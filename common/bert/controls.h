@@ -31,10 +31,11 @@ struct control_setting {
     uint64_t seed;
 };
 
-/* Changes the rows as the control `name`, one of the choices, says; man bert-train tells what each does. The column
+/* Changes the rows as the controls `names`, some of the choices separated by commas, say, one after the other; man
+ * bert-train tells what each does. The column
  * edit_label I32 [n] that edits-* make is the label of a row's edit, -1 where there is none. Rows that lack what it
  * changes and labels outside the classes are STATUS_FAILURE, too few rows of `unlabelled` or a class whose name is no
  * token STATUS_USAGE, each with a cure; the rows are of no use then. */
-int controls_apply(const char *name, struct rows *rows, const struct control_setting *setting, struct error *err);
+int controls_apply(const char *names, struct rows *rows, const struct control_setting *setting, struct error *err);
 
 #endif

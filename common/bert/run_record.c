@@ -46,6 +46,7 @@ static const char *value_of(const struct cli_option *o, struct buf *text)
         break;
     case CLI_STRING:
     case CLI_CHOICE:
+    case CLI_CHOICES:
     case CLI_FILE:
     case CLI_FOLDER:
         if (!*(const char *const *)o->field)
@@ -75,6 +76,7 @@ static void set_value(const struct cli_option *o, const char *text)
         return;
     case CLI_STRING:
     case CLI_CHOICE:
+    case CLI_CHOICES:
     case CLI_FILE:
     case CLI_FOLDER:
         *(const char **)o->field = text;
