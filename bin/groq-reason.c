@@ -23,6 +23,7 @@
 #include "base/utf8.h"
 #include "teacher/asker.h"
 #include "teacher/plain.h"
+#include "teacher/row_report.h"
 #include "teacher/window.h"
 #include "wire/lines.h"
 
@@ -33,10 +34,10 @@ static const size_t longest_prompt = 1 << 20;
 
 struct options {
     const char *output, *profile, *base_url, *model, *key_file, *labels, *prompt_file, *format, *effort, *ca_file,
-        *journal;
-    bool counterfactual, keep_journal, keep_errors, temperature_given;
-    long ask, seed, budget, concurrency, retries, timeout;
-    double temperature, max_wait;
+        *journal, *price, *report;
+    bool counterfactual, keep_journal, keep_errors, reparse, unordered, temperature_given, max_cost_given;
+    long ask, samples, seed, budget, concurrency, retries, timeout, max_tokens;
+    double temperature, max_wait, max_cost;
 };
 
 /* A run: what main opens and the loop works on. */
@@ -45,13 +46,16 @@ struct run {
     struct endpoint endpoint;
     struct key key;
     struct answer_rules rules;
-    char *template, *key_missing;
+    char *template, *sends_nothing;
+    int sends_nothing_status;
+    struct price price;
     struct journal journal;
     struct lines lines;
     struct output output;
     struct asker asker;
     struct window window;
     struct progress progress;
+    struct row_report report;
     uint64_t asked, complaints;
     bool input_ended;
     double drain_until; /* 0: the run is not ending early */
@@ -147,8 +151,22 @@ static char *journal_path(const struct options *o)
     return path;
 }
 
-/* Opens the journal and gets the key. Without a key only a journal that may hold the answers is worth a start: nothing
- * is read from stdin before that is clear. */
+/* Why nothing can be sent: no key, or --reparse. */
+static void find_hindrance(struct run *r, const struct profile *profile)
+{
+    struct buf text = {0};
+    r->sends_nothing_status = STATUS_USAGE;
+    if (r->options.reparse) {
+        buf_addstr(&text, "the journal does not answer all rows, and --reparse asks for none; leave it out to ask");
+        r->sends_nothing_status = STATUS_RESUMABLE;
+    } else if (!r->key.text && profile->key_variable && (!r->endpoint.loopback || profile->key_on_loopback)) {
+        buf_addf(&text, "%s is not set: export it, or give --key-file FILE (mode 0600)", profile->key_variable);
+    }
+    r->sends_nothing = text.data;
+}
+
+/* Opens the journal and gets the key. Where nothing can be sent, only a journal that may hold the answers is worth a
+ * start: nothing is read from stdin before that is clear. */
 static void open_journal_and_key(struct run *r, const struct profile *profile)
 {
     const struct options *o = &r->options;
@@ -156,18 +174,15 @@ static void open_journal_and_key(struct run *r, const struct profile *profile)
     char *path = o->keep_journal ? journal_path(o) : NULL;
     if (key_load(&r->key, o->key_file, profile->key_variable, &err) < 0)
         die_error(&err);
-    if (!r->key.text && profile->key_variable && (!r->endpoint.loopback || profile->key_on_loopback)) {
-        struct buf text = {0};
-        buf_addf(&text, "%s is not set: export it, or give --key-file FILE (mode 0600)", profile->key_variable);
-        r->key_missing = text.data;
-    }
-    if (r->key_missing && o->ask != 0 && (!path || !path_exists(path)))
-        die(STATUS_USAGE, "%s", r->key_missing);
+    find_hindrance(r, profile);
+    bool needed = r->sends_nothing && o->ask != 0;
+    if (needed && (!path || !path_exists(path)))
+        die(r->sends_nothing_status, "%s", r->sends_nothing);
     r->journal.fd = -1;
     if (path && journal_open(&r->journal, path, &err) < 0)
         die_error(&err);
-    if (r->key_missing && o->ask != 0 && r->journal.n_entries == 0)
-        die(STATUS_USAGE, "%s", r->key_missing);
+    if (needed && r->journal.n_entries == 0)
+        die(r->sends_nothing_status, "%s", r->sends_nothing);
     if (path && !o->journal)
         inform(0, "journal %s (%zu answers; --no-journal to do without)", path, r->journal.n_entries);
     if (r->journal.unusable)
@@ -175,12 +190,34 @@ static void open_journal_and_key(struct run *r, const struct profile *profile)
     free(path);
 }
 
+/* Prices, caps and where they are told. */
+static void open_accounts(struct run *r)
+{
+    const struct options *o = &r->options;
+    struct error err = {0};
+    if (o->price && price_parse(&r->price, o->price, &err) < 0)
+        cli_usage_error("%s", err.text);
+    if (o->max_cost_given && !r->price.known)
+        cli_usage_error("--max-cost needs --price IN,OUT: no prices are built in");
+    if (o->reparse && !o->keep_journal)
+        cli_usage_error("--reparse reads the journal: leave out --no-journal");
+    if (o->report && row_report_open(&r->report, o->report, &r->price, &err) < 0)
+        die_error(&err);
+}
+
+/* Samples at a low temperature would all be one answer. OpenAI's reasoning models refuse the field. */
+static double temperature_of(const struct options *o)
+{
+    if (o->temperature_given)
+        return o->temperature;
+    return strcmp(o->profile, "openai") == 0 ? -1 : o->samples > 1 ? 0.7 : o->temperature;
+}
+
 static void open_asker(struct run *r, const struct profile *profile)
 {
     const struct options *o = &r->options;
     static const char *const formats[] = {"strict", "schema", "object", "text"};
     enum answer_format format = profile_format(profile, o->model);
-    bool is_openai = strcmp(profile->name, "openai") == 0; /* its reasoning models refuse the field */
     size_t window = 8 * (size_t)o->concurrency < 64 ? 64 : 8 * (size_t)o->concurrency;
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
         if (strcmp(o->format, formats[i]) == 0)
@@ -191,7 +228,7 @@ static void open_asker(struct run *r, const struct profile *profile)
                    .model = o->model,
                    .rules = r->rules,
                    .template = r->template,
-                   .temperature = is_openai && !o->temperature_given ? -1 : o->temperature,
+                   .temperature = temperature_of(o),
                    .effort = o->effort ? o->effort : profile_effort(profile, o->model),
                    .seed = o->seed,
                    .budget = o->budget,
@@ -206,10 +243,19 @@ static void open_asker(struct run *r, const struct profile *profile)
         .format_fixed = strcmp(o->format, "auto") != 0,
         .retries = (unsigned)o->retries,
         .max_wait = o->max_wait,
-        .key_missing = r->key_missing,
+        .price = r->price,
+        .max_cost = o->max_cost_given ? o->max_cost : -1,
+        .max_tokens = o->max_tokens > 0 ? o->max_tokens : -1,
+        .sends_nothing = r->sends_nothing,
+        .sends_nothing_status = r->sends_nothing_status,
         .notice = notice};
-    asker_init(&r->asker, &settings, window);
-    window_init(&r->window, window);
+    const struct window_settings rows = {.cap = window,
+                                         .samples = (unsigned)o->samples,
+                                         .unordered = o->unordered,
+                                         .classes = r->rules.labels.n,
+                                         .report = o->report ? &r->report : NULL};
+    asker_init(&r->asker, &settings, window * rows.samples);
+    window_init(&r->window, &rows);
 }
 
 /* ---- the loop ---- */
@@ -294,6 +340,18 @@ static void label_rows(struct run *r)
 
 /* ---- the end ---- */
 
+/* What is known of it, and what is not. */
+static void add_cost(struct buf *text, const struct spending *s)
+{
+    buf_addstr(text, "; ");
+    if (s->price.known)
+        cost_write(text, s->cost);
+    else
+        buf_addstr(text, "unpriced (no --price)");
+    if (s->unpriced)
+        buf_addf(text, "; %llu replies did not tell their tokens", (unsigned long long)s->unpriced);
+}
+
 static void summarise(const struct run *r, int status)
 {
     const struct asker *a = &r->asker;
@@ -307,8 +365,8 @@ static void summarise(const struct run *r, int status)
         buf_addf(&text, ", %llu passed untouched", (unsigned long long)r->window.passed);
     if (a->usage.total >= 0 || a->usage.prompt >= 0)
         buf_addf(&text, "; %lld tokens in, %lld out", a->usage.prompt, a->usage.completion);
-    if (a->usage_missing)
-        buf_addf(&text, "; %llu replies did not tell their tokens", (unsigned long long)a->usage_missing);
+    if (a->requests > 0)
+        add_cost(&text, &a->spending);
     inform(0, "%s", text.data);
     buf_free(&text);
     if (status != STATUS_OK && r->journal.path)
@@ -335,6 +393,14 @@ static int finish(struct run *r)
         status = err.status;
     }
     summarise(r, status);
+    if (r->options.report) {
+        struct error report_error = {0};
+        row_report_end(&r->report, a, status, r->window.written, r->window.failed);
+        if (row_report_close(&r->report, &report_error) < 0) {
+            complain("%s", report_error.text);
+            status = report_error.status;
+        }
+    }
     window_free(&r->window, a);
     asker_close(a);
     lines_close(&r->lines);
@@ -343,7 +409,7 @@ static int finish(struct run *r)
     endpoint_free(&r->endpoint);
     answer_rules_free(&r->rules);
     free(r->template);
-    free(r->key_missing);
+    free(r->sends_nothing);
     return status;
 }
 
@@ -390,6 +456,18 @@ static int parse_options(struct options *o, int argc, char **argv)
         {'\0', "no-journal", CLI_UNFLAG, &o->keep_journal, .help = "keep no answers"},
         {'\0', "keep-errors", CLI_FLAG, &o->keep_errors,
          .help = "do not ask again for rows that failed in an earlier run"},
+        {'\0', "reparse", CLI_FLAG, &o->reparse,
+         .help = "make the rows from the journal's raw answers alone; ask for nothing"},
+        {'\0', "samples", CLI_LONG, &o->samples, "K", .min = 1, .max = 64,
+         .help = "ask K times for each sentence and let the answers vote"},
+        {'\0', "unordered", CLI_FLAG, &o->unordered, .help = "write rows as they are finished, not in their order"},
+        {'\0', "price", CLI_STRING, &o->price, "IN,OUT[,CACHED]", .help = "dollars a million tokens, to tell the cost"},
+        {'\0', "max-cost", CLI_DOUBLE, &o->max_cost, "DOLLARS", .max = 1e9, .no_default = true,
+         .given = &o->max_cost_given, .help = "end the run, resumable, before it can cost more"},
+        {'\0', "max-tokens-total", CLI_LONG, &o->max_tokens, "N", .min = 1, .max = 1e15, .no_default = true,
+         .help = "the same for tokens of prompts and answers"},
+        {'\0', "report", CLI_FILE, &o->report, "FILE",
+         .help = "write what each row took: milliseconds, attempts, request ids, tokens, cost"},
         CLI_END};
     const struct cli cli = {.tool = "groq-reason",
                             .summary = "ask a language model for labels with reasons",
@@ -409,6 +487,7 @@ int main(int argc, char **argv)
                                 .counterfactual = true,
                                 .keep_journal = true,
                                 .ask = -1,
+                                .samples = 1,
                                 .seed = 1,
                                 .budget = 1024,
                                 .concurrency = 8,
@@ -422,6 +501,7 @@ int main(int argc, char **argv)
 
     open_endpoint(&r, profile);
     read_template(&r);
+    open_accounts(&r);
     catch_signals();
     if (lines_open(&r.lines, argv[operand], longest_line, &err) < 0)
         die_error(&err);

@@ -23,6 +23,7 @@ void asker_init(struct asker *a, const struct asker_settings *settings, size_t w
     a->buckets = xcalloc(a->n_buckets, sizeof(struct question *));
     a->ready_end = &a->ready;
     gate_init(&a->gate, settings->http.concurrency);
+    spending_init(&a->spending, &settings->price, settings->max_cost, settings->max_tokens);
     if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) < 0)
         seed = (uint64_t)(monotonic_seconds() * 1e6);
     rng_init(&a->rng, seed, 0); /* for jitter alone: no result depends on it */
@@ -42,11 +43,18 @@ void asker_stop(struct asker *a, int status, const char *format, ...)
 
 /* ---- questions ---- */
 
+/* Samples lie further apart than the seeds of one sample's retries. */
+static long long seed_of(const struct asker *a, unsigned sample)
+{
+    return a->settings.prompt.seed + 1000 * (long long)sample;
+}
+
 /* Everything that shapes the answer: where it is asked, and the first request to the byte. */
-static void make_key(struct asker *a, const char *sentence, size_t len, unsigned char key[JOURNAL_KEY_SIZE])
+static void make_key(struct asker *a, const char *sentence, size_t len, unsigned sample,
+                     unsigned char key[JOURNAL_KEY_SIZE])
 {
     const struct prompt_settings *p = &a->settings.prompt;
-    const struct prompt_variant variant = {.seed = p->seed, .budget = p->budget, .format = p->format};
+    const struct prompt_variant variant = {.seed = seed_of(a, sample), .budget = p->budget, .format = p->format};
     const char *identity = a->settings.http.endpoint->identity;
     SHA2_CTX context;
     buf_reset(&a->body);
@@ -73,18 +81,24 @@ static int replay(struct asker *a, struct question *q, struct error *err)
     int found = journal_find(a->settings.journal, q->key, a->settings.keep_errors, &record, err);
     if (found <= 0)
         return found;
-    if (record_teacher(&q->teacher, &record, &a->settings.prompt.rules, sentence, &a->answer, &fault) < 0)
+    if (record_text(&q->text, &record, &a->settings.prompt.rules, sentence, &a->answer, &fault) < 0)
         return 0;
-    q->done = true;
+    q->done = q->replayed = true;
     q->failed = !record.ok;
+    q->label = a->answer.label;
+    q->usage = record.usage;
+    q->attempts = record.attempts;
+    q->seconds = (double)record.ms * 1e-3;
+    snprintf(q->request_id, sizeof q->request_id, "%.63s", record.request_id);
     a->replayed++;
     return 1;
 }
 
-int asker_ask(struct asker *a, const char *sentence, size_t len, struct question **question, struct error *err)
+int asker_ask(struct asker *a, const char *sentence, size_t len, unsigned sample, struct question **question,
+              struct error *err)
 {
     unsigned char key[JOURNAL_KEY_SIZE];
-    make_key(a, sentence, len, key);
+    make_key(a, sentence, len, sample, key);
     struct question **bucket = bucket_of(a, key), *q = *bucket;
     while (q && memcmp(q->key, key, sizeof key) != 0)
         q = q->same_bucket;
@@ -97,6 +111,8 @@ int asker_ask(struct asker *a, const char *sentence, size_t len, struct question
     q->refs = 1;
     q->sentence = xmemdup0(sentence, len);
     q->len = len;
+    q->sample = sample;
+    q->prompt_tokens = (long)(a->body.len / 4); /* four bytes a token, about */
     q->usage = usage_unknown;
     memcpy(q->key, key, sizeof key);
     *question = q;
@@ -129,7 +145,7 @@ void asker_release(struct asker *a, struct question *q)
         return;
     if (!q->done)
         asker_forget(a, q);
-    buf_free(&q->teacher);
+    buf_free(&q->text);
     free(q->sentence);
     free(q);
 }
@@ -178,8 +194,8 @@ static bool may_send(struct asker *a)
 {
     const struct asker_settings *s = &a->settings;
     struct error err = {0};
-    if (s->key_missing)
-        asker_stop(a, STATUS_USAGE, "%s", s->key_missing);
+    if (s->sends_nothing)
+        asker_stop(a, s->sends_nothing_status, "%s", s->sends_nothing);
     else if (s->journal->fd >= 0 && s->journal->read_only)
         asker_stop(a, STATUS_FAILURE, "%s: may only be read, and there are sentences that it does not answer",
                    s->journal->path);
@@ -188,18 +204,45 @@ static bool may_send(struct asker *a)
     return a->stop_status == 0;
 }
 
+static long budget_of(const struct asker *a, const struct question *q)
+{
+    return a->settings.prompt.budget << q->longer;
+}
+
+static struct stake stake_of(const struct asker *a, const struct question *q)
+{
+    return (struct stake){q->prompt_tokens, budget_of(a, q)};
+}
+
+/* Whether the caps leave room for the question. Where nothing is under way that may turn out cheaper than it was
+ * reserved for, the run ends. */
+static bool can_afford(struct asker *a, const struct question *q)
+{
+    struct stake stake = stake_of(a, q);
+    struct buf why = {0};
+    if (spending_allows(&a->spending, stake))
+        return true;
+    if (a->gate.under_way == 0) {
+        spending_explain(&a->spending, stake, &why);
+        asker_stop(a, STATUS_RESUMABLE, "%s", why.data);
+        buf_free(&why);
+    }
+    return false;
+}
+
 static int send_question(struct asker *a, struct question *q, struct error *err)
 {
     const struct prompt_settings *p = &a->settings.prompt;
     const struct prompt_variant variant = {
-        .seed = p->seed + q->used[ALLOW_CONTENT], .budget = p->budget << q->longer, .format = a->format};
+        .seed = seed_of(a, q->sample) + q->used[ALLOW_CONTENT], .budget = budget_of(a, q), .format = a->format};
     buf_reset(&a->body);
     prompt_write(&a->body, p, &variant, q->sentence, q->len);
     q->format = a->format;
-    q->reserved = (long)(a->body.len / 4) + variant.budget; /* four bytes a token, about */
+    q->stake = stake_of(a, q);
     if (http_send(a->http, a->body.data, a->body.len, q, err) < 0)
         return -1;
-    gate_enter(&a->gate, q->reserved);
+    gate_enter(&a->gate, q->stake.prompt + q->stake.completion);
+    spending_stake(&a->spending, q->stake);
     a->requests++;
     return 0;
 }
@@ -211,13 +254,14 @@ static int send_ready(struct asker *a, double *seconds, struct error *err)
     double now = monotonic_seconds();
     *seconds = wake_delayed(a, now);
     while (a->ready && !a->stop_status) {
-        double wait = gate_wait(&a->gate, now, a->ready->reserved);
+        struct stake stake = stake_of(a, a->ready);
+        double wait = gate_wait(&a->gate, now, stake.prompt + stake.completion);
         if (wait != 0) {
             *seconds = wait > 0 ? fmin(*seconds, wait) : *seconds;
             return 0;
         }
-        if (!may_send(a)) {
-            *seconds = 0; /* the caller must know that the run has ended */
+        if (!may_send(a) || !can_afford(a, a->ready)) {
+            *seconds = a->stop_status ? 0 : *seconds; /* the caller must know that the run has ended */
             return 0;
         }
         struct question *q = a->ready;

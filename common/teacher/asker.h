@@ -1,15 +1,16 @@
 /* asker.h - asks questions: the engine between rows, journal and server.
  *
  *     struct question *q;
- *     asker_ask(&asker, sentence, len, &q, &err);     // from the journal, or joined to one under way, or queued
+ *     asker_ask(&asker, sentence, len, 0, &q, &err);  // from the journal, or joined to one under way, or queued
  *     while (!q->done && !asker.stop_status)
  *         asker_work(&asker, fds, n_fds, seconds, &err);
- *     ... q->teacher ...
+ *     ... q->text ...                                 // to votes_write, with the sentence's other samples
  *     asker_release(&asker, q);
  *
- * A question is one distinct sentence; rows with the same sentence share it. Answers go to the journal before anybody
- * sees them. Failures of a row end its question; failures of the run set stop_status, and then nothing more is sent,
- * while what is under way can still be waited for.
+ * A question is one sample of one distinct sentence; rows with the same sentence share it. Samples differ in their seed
+ * and are kept apart in the journal, so that more of them can be asked for later. Answers go to the journal before
+ * anybody sees them. Failures of a row end its question; failures of the run set stop_status, and then nothing more is
+ * sent, while what is under way can still be waited for.
  */
 #ifndef TEACHER_ASKER_H
 #define TEACHER_ASKER_H
@@ -22,6 +23,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/rng.h"
+#include "teacher/cost.h"
 #include "teacher/gate.h"
 #include "teacher/http.h"
 #include "teacher/journal.h"
@@ -30,18 +32,23 @@
 
 struct question {
     bool done, failed;
-    struct buf teacher; /* the value of the row's member, once done */
-    unsigned refs;      /* rows that wait for it */
+    bool replayed;       /* from the journal */
+    struct buf text;     /* once done: what a ballot holds (votes.h) */
+    long label;          /* of an answer */
+    unsigned refs;       /* rows that wait for it */
+    char request_id[64]; /* of the last reply, "" where there was none */
     /* the asker's own */
     unsigned char key[JOURNAL_KEY_SIZE];
     struct question *same_bucket, *next;
     char *sentence;
     size_t len;
+    unsigned sample;
     double due;
     unsigned used[ALLOWANCES];     /* retries, by allowance */
     unsigned rate_limited, longer; /* times; doublings of the budget */
     enum answer_format format;     /* of the request under way */
-    long reserved;
+    long prompt_tokens;            /* of the request, about */
+    struct stake stake;            /* of the request under way */
     long attempts;
     double seconds;
     struct usage usage;
@@ -50,12 +57,16 @@ struct question {
 struct asker_settings {
     struct prompt_settings prompt;
     struct http_settings http;
-    struct journal *journal;          /* fd -1: none */
-    bool keep_errors;                 /* failures in the journal count as answers */
-    bool format_fixed;                /* the answer format is the user's choice */
-    unsigned retries;                 /* of ALLOW_SERVER */
-    double max_wait;                  /* seconds; a longer wait ends the run */
-    const char *key_missing;          /* why nothing can be sent: no key; NULL: all is well */
+    struct journal *journal; /* fd -1: none */
+    bool keep_errors;        /* failures in the journal count as answers */
+    bool format_fixed;       /* the answer format is the user's choice */
+    unsigned retries;        /* of ALLOW_SERVER */
+    double max_wait;         /* seconds; a longer wait ends the run */
+    struct price price;
+    double max_cost;                  /* dollars; below 0: no cap */
+    long long max_tokens;             /* below 0: no cap */
+    const char *sends_nothing;        /* why nothing can be sent; NULL: all is well */
+    int sends_nothing_status;         /* and the exit status where something would have to be */
     void (*notice)(const char *text); /* something that a person should know once */
 };
 
@@ -75,8 +86,8 @@ struct asker {
     int stop_status; /* 0: goes on; else the exit status, and why: */
     char stop_text[640];
     uint64_t requests, questions, replayed;
-    struct usage usage;     /* of this run */
-    uint64_t usage_missing; /* served requests that told no usage */
+    struct usage usage; /* of this run */
+    struct spending spending;
     /* scratch */
     struct buf body;
     struct answer answer;
@@ -85,8 +96,9 @@ struct asker {
 
 /* The settings must live as long as what they point to. `window` is how many questions may be open at a time, about. */
 void asker_init(struct asker *asker, const struct asker_settings *settings, size_t window);
-/* A reference to the sentence's question, given back with asker_release. -1: the journal cannot be read. */
-int asker_ask(struct asker *asker, const char *sentence, size_t len, struct question **question, struct error *err);
+/* A reference to the question, given back with asker_release. -1: the journal cannot be read. */
+int asker_ask(struct asker *asker, const char *sentence, size_t len, unsigned sample, struct question **question,
+              struct error *err);
 void asker_release(struct asker *asker, struct question *question);
 /* Sends what may be sent, waits at most `seconds` for replies or for one of the descriptors, takes the replies in. */
 int asker_work(struct asker *asker, struct pollfd *fds, size_t n_fds, double seconds, struct error *err);

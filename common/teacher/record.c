@@ -92,8 +92,8 @@ void record_write_error(struct buf *out, const struct record *r)
     buf_addf(out, ",\"attempts\":%ld}", r->attempts);
 }
 
-int record_teacher(struct buf *out, const struct record *r, const struct answer_rules *rules,
-                   struct span_of_text sentence, struct answer *answer, struct answer_fault *fault)
+int record_text(struct buf *out, const struct record *r, const struct answer_rules *rules, struct span_of_text sentence,
+                struct answer *answer, struct answer_fault *fault)
 {
     if (!r->ok) {
         record_write_error(out, r);
@@ -101,14 +101,8 @@ int record_teacher(struct buf *out, const struct record *r, const struct answer_
     }
     if (answer_read(answer, rules, sentence, r->content, r->thinking, fault) < 0)
         return -1;
-    buf_addch(out, '{');
     answer_write(out, answer, rules);
     if (*r->model)
         add_text(out, "model", r->model);
-    if (r->usage.prompt >= 0 || r->usage.completion >= 0 || r->usage.total >= 0) {
-        buf_addstr(out, ",\"usage\":");
-        usage_write(out, &r->usage);
-    }
-    buf_addch(out, '}');
     return 0;
 }

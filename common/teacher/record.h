@@ -37,10 +37,11 @@ void record_write(struct buf *out, const char *key_hex, const struct record *rec
 /* From a parsed journal line, in which the record's texts live. False where members are missing. */
 bool record_read(struct record *record, const struct json *doc);
 
-/* Appends the value of the `teacher` member. -1 with the fault where the record's answer does not pass the rules
- * (appends nothing then); a failure's record always gives an error member. `answer` is scratch. */
-int record_teacher(struct buf *out, const struct record *record, const struct answer_rules *rules,
-                   struct span_of_text sentence, struct answer *answer, struct answer_fault *fault);
+/* Appends what the row's `teacher` member is made of (votes.h): an answer's members without braces and usage, or a
+ * failure's whole object. -1 with the fault where the record's answer does not pass the rules (appends nothing then).
+ * `answer` is scratch; an answer's label is in it. */
+int record_text(struct buf *out, const struct record *record, const struct answer_rules *rules,
+                struct span_of_text sentence, struct answer *answer, struct answer_fault *fault);
 
 /* {"status":"error","kind":...,"http":...,"code":...,"message":...,"attempts":n} */
 void record_write_error(struct buf *out, const struct record *record);

@@ -60,7 +60,7 @@ static void fail(struct asker *a, struct question *q, const struct http_reply *r
     record.code = code;
     record.message = safe;
     record.http = reply->outcome == HTTP_REPLY ? reply->status : 0;
-    record_write_error(&q->teacher, &record);
+    record_write_error(&q->text, &record);
     finish(a, q, &record);
     if (configuration && !a->served && ++a->misconfigured >= ROWS_TO_BLAME_SETTINGS)
         asker_stop(a, STATUS_USAGE, "the server refuses every request: %s", message);
@@ -92,7 +92,8 @@ static void take_answer(struct asker *a, struct question *q, const struct http_r
         return;
     }
     record.ok = true;
-    if (record_teacher(&q->teacher, &record, &a->settings.prompt.rules, sentence, &a->answer, &fault) == 0) {
+    if (record_text(&q->text, &record, &a->settings.prompt.rules, sentence, &a->answer, &fault) == 0) {
+        q->label = a->answer.label;
         finish(a, q, &record);
         return;
     }
@@ -117,7 +118,8 @@ static void take_failed_generation(struct asker *a, struct question *q, const st
     struct span_of_text sentence = {q->sentence, q->len};
     record.ok = record.salvaged = true;
     record.content = (struct span_of_text){text, strlen(text)};
-    if (*text && record_teacher(&q->teacher, &record, &a->settings.prompt.rules, sentence, &a->answer, &fault) == 0) {
+    if (*text && record_text(&q->text, &record, &a->settings.prompt.rules, sentence, &a->answer, &fault) == 0) {
+        q->label = a->answer.label;
         finish(a, q, &record);
         return;
     }
@@ -195,23 +197,32 @@ static void wait_for_connection(struct asker *a, struct question *q, const struc
     asker_queue(a, q, 0, true);
 }
 
+/* Whether the tokens may have been paid for though the reply does not tell them: the server answered with what cannot
+ * be used, or was cut off while it did. */
+static bool may_be_billed(const struct verdict *v)
+{
+    return v->action == ACTION_ANSWER || v->action == ACTION_RESAMPLE ||
+           (v->action == ACTION_RETRY && v->allowance == ALLOW_REPLY);
+}
+
 /* Accounts for the reply before it is judged. */
 static void take_note(struct asker *a, struct question *q, const struct http_reply *reply, bool parsed,
                       const struct verdict *v)
 {
     const struct completion *c = &a->completion;
-    bool served = v->action == ACTION_ANSWER;
+    bool served = v->action == ACTION_ANSWER, told = parsed && (c->usage.prompt >= 0 || c->usage.total >= 0);
     q->seconds += reply->seconds;
     q->attempts += v->action != ACTION_WAIT && v->action != ACTION_LOWER && v->action != ACTION_OFFLINE;
     if (parsed) {
         usage_add(&q->usage, &c->usage);
         usage_add(&a->usage, &c->usage);
     }
-    a->usage_missing += served && c->usage.prompt < 0 && c->usage.total < 0;
+    spending_settle(&a->spending, q->stake, told ? &c->usage : &usage_unknown, may_be_billed(v));
+    snprintf(q->request_id, sizeof q->request_id, "%.63s", parsed ? c->request_id : "");
     a->served = a->served || served;
     if (reply->outcome == HTTP_REPLY)
         a->offline_tries = 0;
-    gate_leave(&a->gate, q->reserved, (long)c->usage.total, served);
+    gate_leave(&a->gate, q->stake.prompt + q->stake.completion, told ? (long)c->usage.total : -1, served);
 }
 
 void reply_take(struct asker *a, struct question *q, const struct http_reply *reply)
