@@ -323,13 +323,45 @@ static void work(struct run *r)
     }
 }
 
+/* How many rows there will be, from the bytes read so far; 0 where the input is no file. */
+static uint64_t estimate_rows(const struct run *r)
+{
+    struct stat st;
+    off_t read_up_to = lseek(r->lines.in.fd, 0, SEEK_CUR);
+    double consumed = (double)read_up_to - (double)(r->lines.end - r->lines.begin);
+    if (fstat(r->lines.in.fd, &st) < 0 || !S_ISREG(st.st_mode) || read_up_to < 0 || consumed <= 0)
+        return 0;
+    uint64_t taken = r->window.written + r->window.n;
+    return r->input_ended ? taken : (uint64_t)((double)taken * (double)st.st_size / consumed);
+}
+
+/* What the run costs in time and money, and what holds it up. */
+static void show_progress(struct run *r)
+{
+    const struct asker *a = &r->asker;
+    double now = monotonic_seconds(), minutes = (now - r->progress.started) / 60;
+    struct buf note = {0};
+    if (!progress_due(&r->progress))
+        return;
+    r->progress.total = estimate_rows(r);
+    if (a->usage.total > 0)
+        buf_addf(&note, "%.0f tokens/min, ", (double)a->usage.total / minutes);
+    if (a->spending.price.known) {
+        cost_write(&note, a->spending.cost);
+        buf_addstr(&note, ", ");
+    }
+    gate_describe(&a->gate, now, &note);
+    progress_update(&r->progress, r->window.written, note.data);
+    buf_free(&note);
+}
+
 static void label_rows(struct run *r)
 {
     progress_start(&r->progress, "rows", 0);
     while (!r->output.error.status) {
         read_rows(r);
-        if (window_write(&r->window, &r->asker, &r->output) > 0)
-            progress_update(&r->progress, r->window.written, NULL);
+        window_write(&r->window, &r->asker, &r->output);
+        show_progress(r);
         if ((r->window.n == 0 && r->input_ended) || is_drained(r))
             break;
         work(r);
@@ -349,7 +381,7 @@ static void add_cost(struct buf *text, const struct spending *s)
     else
         buf_addstr(text, "unpriced (no --price)");
     if (s->unpriced)
-        buf_addf(text, "; %llu replies did not tell their tokens", (unsigned long long)s->unpriced);
+        buf_addf(text, "; %llu requests did not tell their tokens", (unsigned long long)s->unpriced);
 }
 
 static void summarise(const struct run *r, int status)
@@ -361,6 +393,8 @@ static void summarise(const struct run *r, int status)
         buf_addf(&text, " in %llu requests", (unsigned long long)a->requests);
     buf_addf(&text, ", %llu from the journal, %llu failed", (unsigned long long)a->replayed,
              (unsigned long long)r->window.failed);
+    if (a->reread)
+        buf_addf(&text, ", %llu read anew", (unsigned long long)a->reread);
     if (r->window.passed)
         buf_addf(&text, ", %llu passed untouched", (unsigned long long)r->window.passed);
     if (a->usage.total >= 0 || a->usage.prompt >= 0)

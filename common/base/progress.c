@@ -81,13 +81,23 @@ static void compose(struct buf *line, const struct progress *p, uint64_t done, d
         buf_addf(line, ", %s", note);
 }
 
+static bool is_due(const struct progress *p, double now)
+{
+    return now - p->started >= FIRST_AFTER && (p->shown <= p->started || now - p->shown >= INTERVAL);
+}
+
+bool progress_due(const struct progress *p)
+{
+    return p->visible && is_due(p, monotonic_seconds());
+}
+
 void progress_update(struct progress *p, uint64_t done, const char *note)
 {
     if (!p->visible)
         return;
     double now = monotonic_seconds();
     double elapsed = now - p->started;
-    if (elapsed < FIRST_AFTER || (p->shown > p->started && now - p->shown < INTERVAL))
+    if (!is_due(p, now))
         return;
     p->shown = now;
     struct buf line = {0};

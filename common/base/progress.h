@@ -20,6 +20,8 @@ struct progress {
 };
 
 void progress_start(struct progress *p, const char *unit, uint64_t total);
+/* Whether progress_update would show the line now: for a note that takes work. */
+bool progress_due(const struct progress *p);
 /* Cheap; may be called for every record. `note` (may be NULL) is added at the end of the line. */
 void progress_update(struct progress *p, uint64_t done, const char *note);
 void progress_finish(struct progress *p);

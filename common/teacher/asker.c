@@ -72,15 +72,36 @@ static struct question **bucket_of(const struct asker *a, const unsigned char ke
     return &a->buckets[hash & (a->n_buckets - 1)];
 }
 
-/* Answers from the journal: 1, or 0 where it holds none that passes today's rules. */
+/* Whether the failure was the reading of an answer that is there. */
+static bool is_unread_answer(const struct record *r)
+{
+    static const char *const kinds[] = {"bad_json", "bad_label", "truncated"};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (!r->ok && r->content.len > 0 && strcmp(r->kind, kinds[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Answers from the journal: 1, or 0 where it holds none that passes today's rules. An answer that an earlier version
+ * could not read is tried again; it has been paid for. */
 static int replay(struct asker *a, struct question *q, struct error *err)
 {
     struct record record;
     struct answer_fault fault;
     struct span_of_text sentence = {q->sentence, q->len};
-    int found = journal_find(a->settings.journal, q->key, a->settings.keep_errors, &record, err);
+    bool this_run;
+    int found = journal_find(a->settings.journal, q->key, &record, &this_run, err);
     if (found <= 0)
         return found;
+    bool failed = !record.ok;
+    if (is_unread_answer(&record)) {
+        record.ok = true;
+        record.ok = record_text(&q->text, &record, &a->settings.prompt.rules, sentence, &a->answer, &fault) == 0;
+        buf_reset(&q->text);
+    }
+    if (!record.ok && !a->settings.keep_errors && !this_run)
+        return 0;
+    a->reread += failed && record.ok;
     if (record_text(&q->text, &record, &a->settings.prompt.rules, sentence, &a->answer, &fault) < 0)
         return 0;
     q->done = q->replayed = true;
@@ -125,7 +146,6 @@ int asker_ask(struct asker *a, const char *sentence, size_t len, unsigned sample
         q->same_bucket = *bucket;
         *bucket = q;
         asker_queue(a, q, 0, false);
-        a->questions++;
     }
     return 0;
 }
@@ -243,6 +263,8 @@ static int send_question(struct asker *a, struct question *q, struct error *err)
         return -1;
     gate_enter(&a->gate, q->stake.prompt + q->stake.completion);
     spending_stake(&a->spending, q->stake);
+    a->questions += !q->sent;
+    q->sent = true;
     a->requests++;
     return 0;
 }

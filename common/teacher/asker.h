@@ -32,6 +32,7 @@
 
 struct question {
     bool done, failed;
+    bool sent;
     bool replayed;       /* from the journal */
     struct buf text;     /* once done: what a ballot holds (votes.h) */
     long label;          /* of an answer */
@@ -86,6 +87,7 @@ struct asker {
     int stop_status; /* 0: goes on; else the exit status, and why: */
     char stop_text[640];
     uint64_t requests, questions, replayed;
+    uint64_t reread;    /* of those replayed: failures of an earlier run whose raw answer could be read now */
     struct usage usage; /* of this run */
     struct spending spending;
     /* scratch */

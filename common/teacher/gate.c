@@ -41,3 +41,10 @@ void gate_close(struct gate *g, double now, double seconds)
         g->opens_at = now + seconds;
     g->probing = true;
 }
+
+void gate_describe(const struct gate *g, double now, struct buf *out)
+{
+    buf_addf(out, "%u of %u under way", g->under_way, g->limit);
+    if (g->opens_at > now)
+        buf_addf(out, ", waiting %.0f s for the server", g->opens_at - now);
+}

@@ -12,6 +12,8 @@
 
 #include <stdbool.h>
 
+#include "base/buf.h"
+
 struct gate {
     unsigned most;  /* --concurrency */
     unsigned limit; /* how many may be under way now */
@@ -27,6 +29,8 @@ double gate_wait(const struct gate *gate, double now, long tokens);
 void gate_enter(struct gate *gate, long tokens);
 /* One is back: `used` tokens (-1: unknown) of those reserved. ok: it was served, so the way is free. */
 void gate_leave(struct gate *gate, long reserved, long used, bool ok);
+/* Its state for people: "3 of 8 under way", or "the limit opens in 12 s". */
+void gate_describe(const struct gate *gate, double now, struct buf *out);
 /* Closes for so long, at least; fewer at a time afterwards. */
 void gate_close(struct gate *gate, double now, double seconds);
 

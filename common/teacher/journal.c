@@ -209,14 +209,15 @@ int journal_open(struct journal *j, const char *path, struct error *err)
 
 /* ---- reading and writing ---- */
 
-int journal_find(struct journal *j, const unsigned char key[JOURNAL_KEY_SIZE], bool failures_too, struct record *record,
+int journal_find(struct journal *j, const unsigned char key[JOURNAL_KEY_SIZE], struct record *record, bool *this_run,
                  struct error *err)
 {
     if (j->fd < 0)
         return 0;
     const struct journal_entry *entry = find_slot(j->slots, j->n_slots, key);
-    if (entry->len == 0 || (entry->failed && !entry->this_run && !failures_too))
+    if (entry->len == 0)
         return 0;
+    *this_run = entry->this_run;
     buf_reset(&j->line);
     buf_reserve(&j->line, entry->len);
     size_t got = 0;

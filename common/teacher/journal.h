@@ -50,10 +50,10 @@ struct journal {
  * STATUS_USAGE where the file is not a regular one or no journal of ours; STATUS_FAILURE where another run holds it or
  * it cannot be read. A file without write permission is opened for replay alone. */
 int journal_open(struct journal *journal, const char *path, struct error *err);
-/* The key's latest record, 1, or 0 where there is none that counts: a failure counts only if it happened in this run or
- * `failures_too`. The record lives until the next call. -1: the file cannot be read. */
-int journal_find(struct journal *journal, const unsigned char key[JOURNAL_KEY_SIZE], bool failures_too,
-                 struct record *record, struct error *err);
+/* The key's latest record, 1, or 0 where there is none. It lives until the next call. this_run: it was appended since
+ * the journal was opened. -1: the file cannot be read. */
+int journal_find(struct journal *journal, const unsigned char key[JOURNAL_KEY_SIZE], struct record *record,
+                 bool *this_run, struct error *err);
 /* Appends. On failure the file is cut back to its last whole line. */
 int journal_append(struct journal *journal, const unsigned char key[JOURNAL_KEY_SIZE], const struct record *record,
                    struct error *err);

@@ -56,6 +56,9 @@ static void fail(struct asker *a, struct question *q, const struct http_reply *r
     memcpy(safe, cut.at, cut.len);
     safe[cut.len] = '\0';
     key_redact(a->settings.http.key, safe, cut.len, false);
+    if (record.content.len == 0) /* what the server held back is an answer too */
+        record.content =
+            (struct span_of_text){a->completion.failed_generation, strlen(a->completion.failed_generation)};
     record.kind = kind;
     record.code = code;
     record.message = safe;

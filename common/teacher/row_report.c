@@ -23,7 +23,7 @@ static void add_cost(struct row_report *r, double cost)
 {
     buf_addstr(&r->line, ",\"cost\":");
     if (cost >= 0)
-        json_add_double(&r->line, cost);
+        json_add_double(&r->line, round(cost * 1e12) * 1e-12); /* sums of doubles */
     else
         buf_addstr(&r->line, "null");
 }

@@ -8,12 +8,14 @@
 #include "base/utf8.h"
 #include "teacher/answer.h"
 #include "teacher/asker.h"
+#include "teacher/cost.h"
 #include "teacher/gate.h"
 #include "teacher/profile.h"
 #include "teacher/prompt.h"
 #include "teacher/record.h"
 #include "teacher/span.h"
 #include "teacher/verdict.h"
+#include "teacher/votes.h"
 
 static struct span_of_text text(const char *s)
 {
@@ -566,8 +568,77 @@ static void test_records(void)
     answer_free(&answer);
 }
 
+/* ---- votes and costs ---- */
+
+static struct ballot vote(long label, const char *members)
+{
+    return (struct ballot){.label = label, .text = text(members), .usage = {10, 2, 12, -1, -1}};
+}
+
+static struct ballot no_vote(const char *object)
+{
+    return (struct ballot){.failed = true, .text = text(object), .usage = usage_unknown};
+}
+
+static void votes_are(const struct ballot *ballots, size_t n, size_t classes, bool ok_expected, const char *expected)
+{
+    struct buf out = {0};
+    is_long(votes_write(&out, ballots, n, classes), ok_expected, "%zu votes", n);
+    is_string(out.data, expected, "the member");
+    buf_free(&out);
+}
+
+static void test_votes(void)
+{
+    const struct ballot one[] = {vote(1, "\"a\":1")};
+    const struct ballot three[] = {vote(0, "\"a\":1"), vote(2, "\"a\":2"), vote(2, "\"a\":3")};
+    const struct ballot tie[] = {vote(1, "\"a\":1"), no_vote("{f}"), vote(0, "\"a\":2")};
+    const struct ballot half[] = {vote(1, "\"a\":1"), no_vote("{f}"), no_vote("{g}"), vote(1, "\"a\":2")};
+    votes_are(one, 1, 2, true,
+              "{\"a\":1,\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":2,\"total_tokens\":12}}");
+    /* (v + 1/2) / (3 + 3/2) for 1, 0 and 2 votes */
+    votes_are(three, 3, 3, true,
+              "{\"a\":2,\"probs\":[0.3333333333333333,0.1111111111111111,0.5555555555555556],\"samples\":3,"
+              "\"usage\":{\"prompt_tokens\":30,\"completion_tokens\":6,\"total_tokens\":36}}");
+    votes_are(tie, 3, 2, true,
+              "{\"a\":1,\"probs\":[0.5,0.5],\"samples\":2,"
+              "\"usage\":{\"prompt_tokens\":20,\"completion_tokens\":4,\"total_tokens\":24}}");
+    votes_are(half, 4, 2, false, "{f}");
+}
+
+static void test_costs(void)
+{
+    struct price price, none = {0};
+    const struct usage known = {1000, 500, 1500, 200, -1}, over = {10, 0, 10, 99, -1}, total = {-1, -1, 7, -1, -1};
+    struct spending s;
+    const struct stake stake = {100, 50};
+    is_long(price_parse(&price, "1,10,0.5", NULL), 0, "a price with three parts");
+    ok(fabs(price_of(&price, &known) - (800e-6 + 5000e-6 + 100e-6)) < 1e-15, "cached tokens have their own");
+    ok(fabs(price_of(&price, &over) - 5e-6) < 1e-15, "more cached than there are count as all");
+    ok(price_of(&price, &total) < 0 && price_of(&none, &known) < 0, "what is unknown is not free");
+    spending_init(&s, &price, 0.0007, 400);
+    ok(spending_allows(&s, stake), "a first request: 0.0006 at most");
+    spending_stake(&s, stake);
+    ok(!spending_allows(&s, stake), "a second while it is under way may be too much");
+    spending_settle(&s, stake, &(struct usage){100, 0, 100, -1, -1}, true);
+    ok(spending_allows(&s, stake), "it was cheap: 0.0001");
+    spending_stake(&s, stake);
+    spending_settle(&s, stake, &usage_unknown, false);
+    ok(spending_allows(&s, stake), "what was never billed costs nothing");
+    spending_stake(&s, stake);
+    spending_settle(&s, stake, &usage_unknown, true);
+    ok(!spending_allows(&s, (struct stake){1, 0}), "of unknown cost: as much as it may have been");
+    is_long((long long)s.unpriced, 1, "and it is counted");
+    ok(fabs(s.cost - 0.0001) < 1e-15, "but not told as cost");
+    spending_init(&s, &none, -1, 400);
+    spending_stake(&s, stake);
+    spending_stake(&s, stake);
+    ok(!spending_allows(&s, stake) && spending_allows(&s, (struct stake){100, 0}), "the cap on tokens");
+}
+
 int main(void)
 {
+
     answer_rules_labels(&rules, "negative,positive", NULL);
     rules.counterfactual = true;
     test_spans();
@@ -582,6 +653,8 @@ int main(void)
     test_prompts();
     test_gate();
     test_records();
+    test_votes();
+    test_costs();
     answer_rules_free(&rules);
     return done_testing();
 }
