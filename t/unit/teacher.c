@@ -16,6 +16,8 @@
 #include "teacher/span.h"
 #include "teacher/verdict.h"
 #include "teacher/votes.h"
+#include "text/cue_marks.h"
+#include "wire/rows.h"
 
 static struct span_of_text text(const char *s)
 {
@@ -324,6 +326,31 @@ static void cue_is(const char *sentence, const char *quoted, const char *expecte
     is_string(got, expected, "cue '%s' in '%s'", quoted, sentence);
 }
 
+/* What is located must be where wp-tokenize finds it: cue_marks.c takes whole words alone. */
+static void cues_are_found(const char *sentence)
+{
+    size_t len = strlen(sentence), located = 0, lost = 0;
+    struct cue_finder finder = {0};
+    struct buf marks = {0};
+    for (size_t begin = 0; begin < len; begin++) {
+        for (size_t end = begin + 1; end <= len; end++) {
+            struct span_of_text quoted = {sentence + begin, end - begin}, found;
+            if (utf8_check(quoted.at, quoted.len) < quoted.len || !cue_locate(text(sentence), 0, quoted, &found))
+                continue;
+            struct sentence_cue cue = {found.at, found.len, CUE_DECISIVE};
+            struct sentence s = {.text = sentence, .len = len, .cues = &cue, .n_cues = 1};
+            struct token_span all = {0, (uint32_t)len};
+            buf_reset(&marks);
+            cue_marks_add(&finder, &s, &all, NULL, 1, &marks);
+            located++;
+            lost += finder.found[0].end == 0;
+        }
+    }
+    ok(located > 0 && lost == 0, "%zu cues of '%s', all found by the tokenizer (%zu are not)", located, sentence, lost);
+    buf_free(&marks);
+    cue_finder_free(&finder);
+}
+
 static void quotes_are(const char *sentence, const char *reasoning, const char *expected)
 {
     struct cues cues = {.n = 0};
@@ -341,16 +368,29 @@ static void test_cues(void)
     cue_is("a Terrific film", "terrific", "Terrific");
     cue_is("at heart , art", "art", "art");
     cue_is("at heart", "art", "none");
-    cue_is("it undercuts", "undercut", "undercut");
+    cue_is("it undercuts", "undercut", "undercuts");
+    cue_is("it undercuts and undercut", "undercut", "undercut");
+    cue_is("its Undercutting, all", "\"undercut\"", "Undercutting");
+    cue_is("na\xc3\xafve\xcc\x81s fun", "na\xc3\xafv", "na\xc3\xafve\xcc\x81s");
+    cue_is("on snake_case", "snake", "snake_case");
+    cue_is("on snake_case", "case", "none");
+    cue_is("\xd0\xba\xd0\xb8\xd0\xbd\xd0\xbe !", "\xd0\xba\xd0\xb8", "\xd0\xba\xd0\xb8\xd0\xbd\xd0\xbe");
+    cue_is("90% fresh", "90%", "90%");
+    cue_is("90%fresh", "90%", "90%");
     cue_is("rather \t good", "RATHER good", "rather \t good");
     cue_is("so good !", "\"so good!\"", "so good");
     cue_is("what ? no", "what ?", "what ?");
-    cue_is("na\xc3\xafve", "na", "na");
+    cue_is("na\xc3\xafve", "na", "na\xc3\xafve");
     cue_is("caf\xc3\xa9 au lait", "caf\xc3\xa9", "caf\xc3\xa9");
     cue_is("a film", "", "none");
     cue_is("a film", "''", "none");
     cue_is("", "a", "none");
     cue_is("\xe9\x9d\x9e\xe5\xb8\xb8\xe5\xa5\xbd\xe7\x9c\x8b", "\xe5\xa5\xbd\xe7\x9c\x8b", "\xe5\xa5\xbd\xe7\x9c\x8b");
+
+    cues_are_found("it undercuts -- well , it's 'good' 90%fresh snake_case !");
+    cues_are_found("na\xc3\xafve caf\xc3\xa9s, \xc4\xb0stanbul \xd0\xba\xd0\xb8\xd0\xbd\xd0\xbe");
+    cues_are_found("\xce\xba\xce\xb1\xce\xbb\xcf\x8c\xcf\x82. \xd7\x98\xd7\x95\xd7\x91 "
+                   "\xe0\xa4\x85\xe0\xa4\x9a\xe0\xa5\x8d\xe0\xa4\x9b\xe0\xa4\xbe \xea\xb5\xbf");
 
     quotes_are("does n't follow the stale storyline", "It 'does n't follow' it; n't isn't a quote's end.",
                "[does n't follow]");
@@ -407,6 +447,11 @@ static void test_verdicts(void)
     verdict_is(200, "{\"choices\":[{\"message\":{\"content\":\"x\"}}]}", ACTION_ANSWER, "protocol", -1);
     verdict_is(200, "<html>", ACTION_RETRY, "protocol", -1);
     verdict_is(200, "{\"error\":{\"message\":\"upstream\"}}", ACTION_RETRY, "protocol", -1);
+    verdict_is(200, "{\"choices\":[{\"mess", ACTION_RETRY, "transport", -1);
+    verdict_is(200, " {\"a\":\"caf\xc3", ACTION_RETRY, "transport", -1);
+    verdict_is(200, "{\"choices\":[{\"mess age\" 4}", ACTION_RETRY, "protocol", -1);
+    verdict_is(200, "{\"choices\":[]}", ACTION_RETRY, "protocol", -1);
+    verdict_is(200, "", ACTION_RETRY, "protocol", -1);
     verdict_is(204, "", ACTION_RETRY, "protocol", -1);
     verdict_is(302, "", ACTION_GIVE_UP, "protocol", -1);
     verdict_is(400, "{\"error\":{\"message\":\"bad field\"}}", ACTION_GIVE_UP, "bad_request", -1);
@@ -416,6 +461,9 @@ static void test_verdicts(void)
                -1);
     verdict_is(400, "{\"error\":{\"message\":\"This model does not support response format `json_schema`\"}}",
                ACTION_LOWER, "bad_request", -1);
+    verdict_is(400, "{\"error\":{\"message\":\"The JSON schema has features that are not supported\"}}", ACTION_LOWER,
+               "bad_request", -1);
+    verdict_is(422, "{\"detail\":\"Unsupported fields: {'response_format'}\"}", ACTION_LOWER, "unprocessable", -1);
     verdict_is(401, "{\"error\":{\"message\":\"Invalid API Key\",\"code\":\"invalid_api_key\"}}", ACTION_STOP,
                "bad_request", -1);
     verdict_is(403, "<html>no</html>", ACTION_STOP, "bad_request", -1);
@@ -432,8 +480,35 @@ static void test_verdicts(void)
     verdict_is(498, "{}", ACTION_RETRY, "capacity", -1);
     verdict_is(500, "", ACTION_RETRY, "server", -1);
     verdict_is(503, "{\"error\":{\"message\":\"over capacity\"}}", ACTION_RETRY, "server", -1);
+    verdict_is(503, "{\"error\":{\"code\":503,\"message\":\"Loading model\",\"type\":\"unavailable_error\"}}",
+               ACTION_OFFLINE, "server", -1);
     verdict_is(529, "", ACTION_RETRY, "server", -1);
     verdict_is(999, "", ACTION_RETRY, "protocol", -1);
+}
+
+static void transport_is(enum http_outcome outcome, enum action action, const char *kind, int status, bool at_start)
+{
+    struct http_reply reply = {.outcome = outcome, .body = "", .detail = "what happened"};
+    struct completion c = {0};
+    struct verdict v;
+    verdict_reach(&v, &reply, &c, false);
+    ok(v.action == action && strcmp(v.kind, kind) == 0 && v.lost_at_start == at_start && v.message[0],
+       "outcome %d: action %d %s (got %d %s)", (int)outcome, (int)action, kind, (int)v.action, v.kind);
+    if (action == ACTION_STOP || action == ACTION_OFFLINE || at_start)
+        is_long(v.status, status, "outcome %d: exit status", (int)outcome);
+    completion_free(&c);
+}
+
+static void test_transports(void)
+{
+    transport_is(HTTP_NO_NAME, ACTION_OFFLINE, "transport", STATUS_USAGE, false);
+    transport_is(HTTP_NO_CONNECT, ACTION_OFFLINE, "transport", STATUS_RESUMABLE, false);
+    transport_is(HTTP_CONNECT_TIMEOUT, ACTION_RETRY, "timeout", 0, false);
+    transport_is(HTTP_UNTRUSTED, ACTION_STOP, "transport", STATUS_USAGE, false);
+    transport_is(HTTP_TIMEOUT, ACTION_RETRY, "timeout", 0, false);
+    transport_is(HTTP_RESET, ACTION_RETRY, "transport", STATUS_RESUMABLE, true);
+    transport_is(HTTP_CUT, ACTION_RETRY, "transport", 0, false);
+    transport_is(HTTP_TOO_LARGE, ACTION_RETRY, "protocol", 0, false);
 }
 
 /* ---- prompts ---- */
@@ -650,6 +725,7 @@ int main(void)
     test_cues();
     test_labels();
     test_verdicts();
+    test_transports();
     test_prompts();
     test_gate();
     test_records();
