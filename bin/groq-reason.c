@@ -29,6 +29,7 @@
 
 enum { MOST_COMPLAINTS = 10, ROWS_BETWEEN_WAITS = 64 };
 static const double drain_seconds = 10; /* for what is under way when a run ends early */
+static const double trouble_pause = 30; /* when rows fail one after another */
 static const size_t longest_line = (size_t)64 << 20;
 static const size_t longest_prompt = 1 << 20;
 
@@ -37,7 +38,7 @@ struct options {
         *journal, *price, *report;
     bool counterfactual, keep_journal, keep_errors, reparse, unordered, temperature_given, max_cost_given;
     long ask, samples, seed, budget, concurrency, retries, timeout, max_tokens;
-    double temperature, max_wait, max_cost;
+    double temperature, max_wait, max_cost, limits[LIMIT_KINDS];
 };
 
 /* A run: what main opens and the loop works on. */
@@ -238,6 +239,10 @@ static void open_asker(struct run *r, const struct profile *profile)
                  .ca_file = o->ca_file,
                  .timeout = o->timeout,
                  .concurrency = (unsigned)o->concurrency},
+        .gate = {.most = (unsigned)o->concurrency,
+                 .limits = {o->limits[LIMIT_RPM], o->limits[LIMIT_TPM], o->limits[LIMIT_RPD], o->limits[LIMIT_TPD]},
+                 .requests_by_day = profile->groq_fields,
+                 .pause = fmin(trouble_pause, o->max_wait)},
         .journal = &r->journal,
         .keep_errors = o->keep_errors,
         .format_fixed = strcmp(o->format, "auto") != 0,
@@ -479,6 +484,14 @@ static int parse_options(struct options *o, int argc, char **argv)
         {'\0', "reasoning-effort", CLI_CHOICE, &o->effort, "LEVEL", .choices = "none|default|minimal|low|medium|high",
          .help = "how much the model thinks (default for gpt-oss at groq: low)"},
         {'\0', "concurrency", CLI_LONG, &o->concurrency, "N", .min = 1, .max = 1000, .help = "requests at a time"},
+        {'\0', "rpm", CLI_DOUBLE, &o->limits[LIMIT_RPM], "N", .min = 0.01, .max = 1e9, .no_default = true,
+         .help = "requests a minute (default: learnt from the server)"},
+        {'\0', "tpm", CLI_DOUBLE, &o->limits[LIMIT_TPM], "N", .min = 1, .max = 1e12, .no_default = true,
+         .help = "tokens a minute, in and out (default: learnt)"},
+        {'\0', "rpd", CLI_DOUBLE, &o->limits[LIMIT_RPD], "N", .min = 1, .max = 1e12, .no_default = true,
+         .help = "requests a day; once they are used up the run ends with status 4 (default: learnt)"},
+        {'\0', "tpd", CLI_DOUBLE, &o->limits[LIMIT_TPD], "N", .min = 1, .max = 1e12, .no_default = true,
+         .help = "tokens a day, likewise (default: learnt)"},
         {'\0', "retries", CLI_LONG, &o->retries, "N", .max = 100, .help = "retries of a row that meets server errors"},
         {'\0', "max-wait", CLI_DOUBLE, &o->max_wait, "SECONDS", .max = 1e6,
          .help = "longest wait for a limit or a connection; beyond it the run ends with status 4"},

@@ -117,7 +117,7 @@ like "$(cat err)" "--max-cost needs --price" "says what it needs"
 echo '{"mode":"slow","seconds":0.6}' >faults
 # shellcheck disable=SC2086
 is_rc 0 "a slow server" -- $ask --progress --price 1,10 --concurrency 2 twelve
-like "$(cat err)" "groq-reason: [0-9]+ of 12 rows, [0-9.]+ rows/s, 0:0[0-9] left, [0-9]+ tokens/min, \\\$0\.00[0-9]*, [12] of 2 under way" \
+like "$(cat err)" "groq-reason: [0-9]+ of 12 rows, [0-9.]+ rows/s, 0:0[0-9] left, [0-9]+ tokens/min, \\\$0\.00[0-9]*, [12] under way; .*[0-9]+ of 18000 tokens" \
     "progress tells rows, rate, time left, tokens, cost and the gate"
 stop_teacher
 

@@ -22,7 +22,7 @@ void asker_init(struct asker *a, const struct asker_settings *settings, size_t w
         a->n_buckets *= 2;
     a->buckets = xcalloc(a->n_buckets, sizeof(struct question *));
     a->ready_end = &a->ready;
-    gate_init(&a->gate, settings->http.concurrency);
+    gate_init(&a->gate, &settings->gate);
     spending_init(&a->spending, &settings->price, settings->max_cost, settings->max_tokens);
     if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) < 0)
         seed = (uint64_t)(monotonic_seconds() * 1e6);
@@ -133,7 +133,7 @@ int asker_ask(struct asker *a, const char *sentence, size_t len, unsigned sample
     q->sentence = xmemdup0(sentence, len);
     q->len = len;
     q->sample = sample;
-    q->prompt_tokens = (long)(a->body.len / 4); /* four bytes a token, about */
+    q->bytes = a->body.len;
     q->usage = usage_unknown;
     memcpy(q->key, key, sizeof key);
     *question = q;
@@ -224,14 +224,29 @@ static bool may_send(struct asker *a)
     return a->stop_status == 0;
 }
 
-static long budget_of(const struct asker *a, const struct question *q)
+long asker_budget(const struct asker *a, const struct question *q, unsigned longer)
 {
-    return a->settings.prompt.budget << q->longer;
+    long budget = a->settings.prompt.budget << longer;
+    if (q->most_budget > 0 && q->most_budget < budget)
+        budget = q->most_budget;
+    return gate_budget(&a->gate, q->bytes, budget);
+}
+
+/* Says it once when a budget is cut to what a minute's tokens allow. */
+static void note_budget(struct asker *a, long budget)
+{
+    char text[160];
+    if (a->budget_noted || budget >= a->settings.prompt.budget)
+        return;
+    snprintf(text, sizeof text, "the limit of %.0f %s leaves room for answers of %ld tokens, not %ld",
+             a->gate.buckets[LIMIT_TPM].limit, limit_name(LIMIT_TPM), budget, a->settings.prompt.budget);
+    a->settings.notice(text);
+    a->budget_noted = true;
 }
 
 static struct stake stake_of(const struct asker *a, const struct question *q)
 {
-    return (struct stake){q->prompt_tokens, budget_of(a, q)};
+    return (struct stake){(long)ceil(gate_prompt_tokens(&a->gate, q->bytes)), asker_budget(a, q, q->longer)};
 }
 
 /* Whether the caps leave room for the question. Where nothing is under way that may turn out cheaper than it was
@@ -253,19 +268,35 @@ static bool can_afford(struct asker *a, const struct question *q)
 static int send_question(struct asker *a, struct question *q, struct error *err)
 {
     const struct prompt_settings *p = &a->settings.prompt;
-    const struct prompt_variant variant = {
-        .seed = seed_of(a, q->sample) + q->used[ALLOW_CONTENT], .budget = budget_of(a, q), .format = a->format};
+    const struct prompt_variant variant = {.seed = seed_of(a, q->sample) + q->used[ALLOW_CONTENT],
+                                           .budget = asker_budget(a, q, q->longer),
+                                           .format = a->format};
+    note_budget(a, variant.budget);
     buf_reset(&a->body);
     prompt_write(&a->body, p, &variant, q->sentence, q->len);
     q->format = a->format;
     q->stake = stake_of(a, q);
+    q->bytes = a->body.len;
     if (http_send(a->http, a->body.data, a->body.len, q, err) < 0)
         return -1;
-    gate_enter(&a->gate, q->stake.prompt + q->stake.completion);
+    gate_enter(&a->gate, &q->ticket, monotonic_seconds(), q->bytes, variant.budget);
     spending_stake(&a->spending, q->stake);
     a->questions += !q->sent;
     q->sent = true;
     a->requests++;
+    return 0;
+}
+
+/* As gate_wait, for the first that is ready. A day's limit ends the run. */
+static double wait_at_gate(struct asker *a, double now)
+{
+    const struct question *q = a->ready;
+    long budget = asker_budget(a, q, q->longer);
+    double wait = gate_wait(&a->gate, now, q->bytes, budget);
+    if (wait != INFINITY)
+        return wait;
+    enum limit_kind spent = gate_spent(&a->gate, now, q->bytes, budget);
+    asker_stop(a, STATUS_RESUMABLE, "the limit of %.0f %s is used up", a->gate.buckets[spent].limit, limit_name(spent));
     return 0;
 }
 
@@ -276,13 +307,12 @@ static int send_ready(struct asker *a, double *seconds, struct error *err)
     double now = monotonic_seconds();
     *seconds = wake_delayed(a, now);
     while (a->ready && !a->stop_status) {
-        struct stake stake = stake_of(a, a->ready);
-        double wait = gate_wait(&a->gate, now, stake.prompt + stake.completion);
+        double wait = wait_at_gate(a, now);
         if (wait != 0) {
             *seconds = wait > 0 ? fmin(*seconds, wait) : *seconds;
             return 0;
         }
-        if (!may_send(a) || !can_afford(a, a->ready)) {
+        if (a->stop_status || !may_send(a) || !can_afford(a, a->ready)) {
             *seconds = a->stop_status ? 0 : *seconds; /* the caller must know that the run has ended */
             return 0;
         }

@@ -48,8 +48,10 @@ struct question {
     unsigned used[ALLOWANCES];     /* retries, by allowance */
     unsigned rate_limited, longer; /* times; doublings of the budget */
     enum answer_format format;     /* of the request under way */
-    long prompt_tokens;            /* of the request, about */
-    struct stake stake;            /* of the request under way */
+    struct gate_ticket ticket;     /* of the request under way, or the last one */
+    size_t bytes;                  /* of such a request */
+    long most_budget;              /* what a refusal (413) has left of the budget; 0: none has */
+    struct stake stake;            /* of it */
     long attempts;
     double seconds;
     struct usage usage;
@@ -58,6 +60,7 @@ struct question {
 struct asker_settings {
     struct prompt_settings prompt;
     struct http_settings http;
+    struct gate_settings gate;
     struct journal *journal; /* fd -1: none */
     bool keep_errors;        /* failures in the journal count as answers */
     bool format_fixed;       /* the answer format is the user's choice */
@@ -80,7 +83,8 @@ struct asker {
     size_t n_buckets;
     struct question *ready, **ready_end, *delayed;
     struct rng rng;
-    bool served; /* the server has answered once */
+    bool served;       /* the server has answered once */
+    bool budget_noted; /* the user knows that budgets are cut to fit a limit */
     unsigned misconfigured, offline_tries;
     unsigned unreadable;  /* replies in a row that are none, as long as nothing was served */
     unsigned server_rows; /* rows in a row that failed for the server */

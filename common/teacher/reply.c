@@ -83,7 +83,8 @@ static void fail(struct asker *a, struct question *q, const struct http_reply *r
 static void resample(struct asker *a, struct question *q, const struct http_reply *reply, bool cut,
                      const struct answer_fault *fault)
 {
-    if (cut ? q->longer < 1 : q->used[ALLOW_CONTENT] < RETRIES_CONTENT) {
+    bool grows = q->longer < 1 && asker_budget(a, q, q->longer + 1) > lround(q->ticket.budget);
+    if (cut ? grows : q->used[ALLOW_CONTENT] < RETRIES_CONTENT) {
         q->longer += cut;
         q->used[ALLOW_CONTENT]++;
         asker_queue(a, q, 0, true);
@@ -115,8 +116,7 @@ static void take_answer(struct asker *a, struct question *q, const struct http_r
         fault.kind = "truncated";
         fault.code = "length";
         snprintf(fault.message, sizeof fault.message,
-                 "the answer was cut at %ld tokens (raise --max-completion-tokens)",
-                 a->settings.prompt.budget << q->longer);
+                 "the answer was cut at %ld tokens (raise --max-completion-tokens)", lround(q->ticket.budget));
     }
     resample(a, q, reply, cut, &fault);
 }
@@ -195,6 +195,22 @@ static void wait_for_limit(struct asker *a, struct question *q, const struct ver
     asker_queue(a, q, 0, true);
 }
 
+/* Prompt and budget together are over the limit of tokens a minute: waiting never helps, a smaller budget does, once.
+ */
+static void shrink(struct asker *a, struct question *q, const struct http_reply *reply, const struct verdict *v)
+{
+    struct limit_said said;
+    long budget = lround(q->ticket.budget), least = budget < GATE_LEAST_BUDGET ? budget : GATE_LEAST_BUDGET;
+    limit_read(&said, a->completion.error_message);
+    double room = said.limit - (said.requested - (double)budget);
+    if (said.limit < 0 || said.requested < 0 || q->most_budget > 0 || room < (double)least || room >= (double)budget) {
+        fail(a, q, reply, v->kind, v->code, v->message, v->configuration);
+        return;
+    }
+    q->most_budget = (long)room;
+    asker_queue(a, q, 0, true);
+}
+
 static void lower_format(struct asker *a, struct question *q, const struct verdict *v)
 {
     char text[640];
@@ -251,6 +267,46 @@ static bool may_be_billed(const struct verdict *v)
            (v->action == ACTION_RETRY && v->allowance == ALLOW_REPLY);
 }
 
+static enum gate_outcome outcome_for_gate(const struct http_reply *reply, const struct verdict *v)
+{
+    if (v->action == ACTION_ANSWER)
+        return GATE_SERVED;
+    if (v->action == ACTION_OFFLINE)
+        return GATE_UNREACHED;
+    if (reply->outcome != HTTP_REPLY)
+        return GATE_OTHER;
+    switch (reply->status) {
+    case 413:
+        return GATE_TOO_LARGE;
+    case 429:
+        return GATE_LIMITED;
+    case 498:
+        return GATE_CAPACITY;
+    case 503:
+        return GATE_BUSY;
+    default:
+        return v->allowance == ALLOW_SERVER ? GATE_TROUBLE : GATE_OTHER;
+    }
+}
+
+/* What the gate can learn from a reply. */
+static void tell_gate(struct asker *a, const struct question *q, const struct http_reply *reply,
+                      const struct verdict *v)
+{
+    const struct completion *c = &a->completion;
+    struct limit_said said;
+    struct gate_news news = {.outcome = outcome_for_gate(reply, v),
+                             .prompt = c->usage.prompt,
+                             .total = c->usage.total,
+                             .headers = reply->outcome == HTTP_REPLY ? &reply->limits : NULL};
+    memcpy(&news.row, q->key, sizeof news.row);
+    if (reply->status == 413 || reply->status == 429) {
+        limit_read(&said, c->error_message);
+        news.said = &said;
+    }
+    gate_leave(&a->gate, &q->ticket, monotonic_seconds(), &news);
+}
+
 /* Accounts for the reply before it is judged. */
 static void take_note(struct asker *a, struct question *q, const struct http_reply *reply, bool parsed,
                       const struct verdict *v)
@@ -270,7 +326,7 @@ static void take_note(struct asker *a, struct question *q, const struct http_rep
         a->server_rows = 0;
     if (reply->outcome == HTTP_REPLY && v->action != ACTION_OFFLINE)
         a->offline_tries = 0;
-    gate_leave(&a->gate, q->stake.prompt + q->stake.completion, told ? (long)c->usage.total : -1, served);
+    tell_gate(a, q, reply, v);
 }
 
 void reply_take(struct asker *a, struct question *q, const struct http_reply *reply)
@@ -300,6 +356,9 @@ void reply_take(struct asker *a, struct question *q, const struct http_reply *re
             wait_for_connection(a, q, reply, &v);
         else
             retry(a, q, reply, &v);
+        break;
+    case ACTION_SHRINK:
+        shrink(a, q, reply, &v);
         break;
     case ACTION_LOWER:
         lower_format(a, q, &v);

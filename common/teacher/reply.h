@@ -9,6 +9,8 @@ void reply_take(struct asker *asker, struct question *question, const struct htt
 
 /* Of asker.c: queues a question for the moment `due` (0: now), `again` before those that were never asked. */
 void asker_queue(struct asker *asker, struct question *question, double due, bool again);
+/* The budget that its next request may have, after so many doublings. */
+long asker_budget(const struct asker *asker, const struct question *question, unsigned longer);
 /* Takes it out of the table of open questions. */
 void asker_forget(struct asker *asker, struct question *question);
 

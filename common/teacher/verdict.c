@@ -172,8 +172,10 @@ void verdict_reach(struct verdict *v, const struct http_reply *reply, const stru
     if (v->action == ACTION_ANSWER)
         judge_unreadable(v, c, parsed);
     quote_server(v, reply, c, parsed);
-    if (reply->status == 413 && strcmp(c->error_type, "tokens") == 0)
+    if (reply->status == 413 && strcmp(c->error_type, "tokens") == 0) {
+        v->action = ACTION_SHRINK;
         strncat(v->message, " (lower --max-completion-tokens)", sizeof v->message - strlen(v->message) - 1);
+    }
     if (reply->status == 429)
         judge_rate_limit(v, reply, c);
     else if (reply->status == 400)

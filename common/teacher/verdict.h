@@ -19,6 +19,7 @@ enum action {
     ACTION_RETRY,    /* ask again after a while */
     ACTION_RESAMPLE, /* the model's output was refused by the server: ask again with another seed */
     ACTION_LOWER,    /* the server does not have this answer format: take the next, ask again; no attempt is used */
+    ACTION_SHRINK,   /* larger than a limit of tokens: ask again with a smaller budget, once */
     ACTION_GIVE_UP,  /* the row fails */
     ACTION_OFFLINE,  /* no connection: the run waits or ends, no row fails for it */
     ACTION_STOP      /* the run ends with `status` */

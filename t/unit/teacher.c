@@ -1,5 +1,5 @@
 /* teacher.c - the pieces of groq-reason: spans of time, endpoints, replies and thinking, answers, cues, verdicts,
- * prompts, the gate, and records that go through a journal's line. */
+ * prompts, and records that go through a journal's line. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +9,6 @@
 #include "teacher/answer.h"
 #include "teacher/asker.h"
 #include "teacher/cost.h"
-#include "teacher/gate.h"
 #include "teacher/profile.h"
 #include "teacher/prompt.h"
 #include "teacher/record.h"
@@ -469,7 +468,7 @@ static void test_verdicts(void)
     verdict_is(403, "<html>no</html>", ACTION_STOP, "bad_request", -1);
     verdict_is(404, "", ACTION_STOP, "bad_request", -1);
     verdict_is(408, "", ACTION_RETRY, "timeout", -1);
-    verdict_is(413, "{\"error\":{\"message\":\"too large\",\"type\":\"tokens\"}}", ACTION_GIVE_UP, "too_large", -1);
+    verdict_is(413, "{\"error\":{\"message\":\"too large\",\"type\":\"tokens\"}}", ACTION_SHRINK, "too_large", -1);
     verdict_is(422, "{}", ACTION_RETRY, "unprocessable", -1);
     verdict_is(424, "{}", ACTION_GIVE_UP, "dependency", -1);
     verdict_is(429, "{\"error\":{\"message\":\"on tokens per minute (TPM). Please try again in 4.77s.\"}}", ACTION_WAIT,
@@ -560,32 +559,6 @@ static void test_prompts(void)
     is_long(prompt_check_template("no place", 8, NULL), -1, "a template needs {sentence}");
     is_long(prompt_check_template("{sentence}\xff", 11, NULL), -1, "and UTF-8");
     is_long(prompt_check_template(prompt_template, strlen(prompt_template), NULL), 0, "the one built in passes");
-}
-
-/* ---- the gate ---- */
-
-static void test_gate(void)
-{
-    struct gate g;
-    gate_init(&g, 4);
-    for (int i = 0; i < 4; i++) {
-        near(gate_wait(&g, 0, 10), 0, 0, "request %d may go", i);
-        gate_enter(&g, 10);
-    }
-    ok(gate_wait(&g, 0, 10) < 0, "the fifth waits for one to come back");
-    gate_leave(&g, 10, 5, false);
-    gate_close(&g, 0, 2);
-    gate_leave(&g, 10, 5, false);
-    gate_close(&g, 0.5, 1);
-    ok(gate_wait(&g, 1, 10) < 0, "closed, and two are still under way");
-    gate_leave(&g, 10, 5, false);
-    gate_leave(&g, 10, 5, false);
-    near(gate_wait(&g, 1, 10), 1, 1e-12, "closed until the later of two moments");
-    near(gate_wait(&g, 2, 10), 0, 0, "then it opens");
-    gate_enter(&g, 10);
-    ok(gate_wait(&g, 2, 10) < 0, "for one, as a probe");
-    gate_leave(&g, 10, 5, true);
-    is_long(g.limit, 3, "half as many, once for both complaints, and one more for the success");
 }
 
 /* ---- records ---- */
@@ -727,7 +700,6 @@ int main(void)
     test_verdicts();
     test_transports();
     test_prompts();
-    test_gate();
     test_records();
     test_votes();
     test_costs();
