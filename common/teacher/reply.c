@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/progress.h"
+#include "teacher/reading.h"
 
 enum { RETRIES_REPLY = 2, RETRIES_CONTENT = 2, ROWS_TO_BLAME_SETTINGS = 3, TRIES_OFFLINE = 3, FREE_RATE_WAITS = 3 };
 static const double longest_backoff = 60;
@@ -35,15 +36,16 @@ static void finish(struct asker *a, struct question *q, const struct record *rec
 /* The record's members that do not depend on how the question ended. */
 static struct record record_begin(const struct asker *a, const struct question *q)
 {
-    const struct completion *c = &a->completion;
-    return (struct record){.finish_reason = c->finish_reason,
-                           .model = c->model,
-                           .request_id = c->request_id,
-                           .content = {c->content.data, c->content.len},
-                           .thinking = {c->thinking.data, c->thinking.len},
-                           .attempts = q->attempts,
-                           .usage = q->usage,
-                           .ms = lround(1000 * q->seconds)};
+    struct record record = {.attempts = q->attempts, .usage = q->usage, .ms = lround(1000 * q->seconds)};
+    reading_begin(&record, &a->completion);
+    return record;
+}
+
+static struct reading_rules rules_for(const struct asker *a, const struct question *q)
+{
+    const struct prompt_settings *p = &a->settings.prompt;
+    return (struct reading_rules){
+        .answer = &p->rules, .sentence = {q->sentence, q->len}, .budget = p->budget << q->longer};
 }
 
 /* The row fails. Three such rows before anything was served are blamed on the settings. */
@@ -81,48 +83,29 @@ static void resample(struct asker *a, struct question *q, const struct http_repl
 
 static void take_answer(struct asker *a, struct question *q, const struct http_reply *reply)
 {
-    const struct completion *c = &a->completion;
+    const struct reading_rules rules = rules_for(a, q);
     struct record record = record_begin(a, q);
     struct answer_fault fault;
-    struct span_of_text sentence = {q->sentence, q->len};
-    if (*c->refusal || strcmp(c->finish_reason, "content_filter") == 0) {
-        bool said = *c->refusal != '\0';
-        fail(a, q, reply, "refused", said ? "refusal" : "content_filter",
-             said ? c->refusal : "the server's filter held the answer back", false);
-        return;
-    }
-    record.ok = true;
-    if (record_teacher(&q->teacher, &record, &a->settings.prompt.rules, sentence, &a->answer, &fault) == 0) {
+    enum reading reading = reading_take(&record, &a->completion, &rules, &q->teacher, &a->answer, &fault);
+    if (reading == READING_ANSWER)
         finish(a, q, &record);
-        return;
-    }
-    bool cut = strcmp(c->finish_reason, "length") == 0 || (c->content.len == 0 && c->thinking.len > 0);
-    if (cut) {
-        fault.kind = "truncated";
-        fault.code = "length";
-        snprintf(fault.message, sizeof fault.message,
-                 "the answer was cut at %ld tokens (raise --max-completion-tokens)",
-                 a->settings.prompt.budget << q->longer);
-    }
-    resample(a, q, reply, cut, &fault);
+    else if (reading == READING_REFUSED)
+        fail(a, q, reply, fault.kind, fault.code, fault.message, false);
+    else
+        resample(a, q, reply, reading == READING_CUT, &fault);
 }
 
-/* The server found the output off its schema; what it held back may pass all the same. */
+/* The server found the output off its schema. */
 static void take_failed_generation(struct asker *a, struct question *q, const struct http_reply *reply,
                                    const struct verdict *v)
 {
-    const char *text = a->completion.failed_generation;
+    const struct reading_rules rules = rules_for(a, q);
     struct record record = record_begin(a, q);
-    struct answer_fault fault;
-    struct span_of_text sentence = {q->sentence, q->len};
-    record.ok = record.salvaged = true;
-    record.content = (struct span_of_text){text, strlen(text)};
-    if (*text && record_teacher(&q->teacher, &record, &a->settings.prompt.rules, sentence, &a->answer, &fault) == 0) {
+    struct answer_fault fault = {.kind = v->kind, .code = v->code};
+    if (reading_salvage(&record, &a->completion, &rules, &q->teacher, &a->answer)) {
         finish(a, q, &record);
         return;
     }
-    fault.kind = v->kind;
-    fault.code = v->code;
     snprintf(fault.message, sizeof fault.message, "%s", v->message);
     resample(a, q, reply, strcasestr(v->message, "max") && strcasestr(v->message, "token"), &fault);
 }
