@@ -42,15 +42,22 @@ void asker_stop(struct asker *a, int status, const char *format, ...)
 
 /* ---- questions ---- */
 
-/* Everything that shapes the answer: where it is asked, and the first request to the byte. */
-static void make_key(struct asker *a, const char *sentence, size_t len, unsigned char key[JOURNAL_KEY_SIZE])
+void asker_body(struct asker *a, const char *sentence, size_t len, unsigned sample, unsigned tries, bool longer,
+                struct buf *body)
 {
     const struct prompt_settings *p = &a->settings.prompt;
-    const struct prompt_variant variant = {.seed = p->seed, .budget = p->budget, .format = p->format};
+    const struct prompt_variant variant = {
+        .seed = p->seed + sample + tries, .budget = p->budget << longer, .format = p->format};
+    prompt_write(body, p, &variant, sentence, len);
+}
+
+/* Everything that shapes the answer: where it is asked, and the first request to the byte. */
+void asker_key(struct asker *a, const char *sentence, size_t len, unsigned sample, unsigned char key[JOURNAL_KEY_SIZE])
+{
     const char *identity = a->settings.http.endpoint->identity;
     SHA2_CTX context;
     buf_reset(&a->body);
-    prompt_write(&a->body, p, &variant, sentence, len);
+    asker_body(a, sentence, len, sample, 0, false, &a->body);
     SHA256Init(&context);
     SHA256Update(&context, (const uint8_t *)identity, strlen(identity) + 1);
     SHA256Update(&context, (const uint8_t *)a->body.data, a->body.len);
@@ -64,27 +71,35 @@ static struct question **bucket_of(const struct asker *a, const unsigned char ke
     return &a->buckets[hash & (a->n_buckets - 1)];
 }
 
-/* Answers from the journal: 1, or 0 where it holds none that passes today's rules. */
-static int replay(struct asker *a, struct question *q, struct error *err)
+int asker_recall(struct asker *a, const unsigned char key[JOURNAL_KEY_SIZE], struct span_of_text sentence,
+                 struct buf *teacher, bool *failed, struct error *err)
 {
     struct record record;
     struct answer_fault fault;
-    struct span_of_text sentence = {q->sentence, q->len};
-    int found = journal_find(a->settings.journal, q->key, a->settings.keep_errors, &record, err);
+    int found = journal_find(a->settings.journal, key, a->settings.keep_errors, &record, err);
     if (found <= 0)
         return found;
-    if (record_teacher(&q->teacher, &record, &a->settings.prompt.rules, sentence, &a->answer, &fault) < 0)
+    if (record_teacher(teacher, &record, &a->settings.prompt.rules, sentence, &a->answer, &fault) < 0)
         return 0;
-    q->done = true;
-    q->failed = !record.ok;
-    a->replayed++;
+    *failed = !record.ok;
     return 1;
+}
+
+/* Answers from the journal: 1, or 0 where it does not. */
+static int replay(struct asker *a, struct question *q, struct error *err)
+{
+    int found = asker_recall(a, q->key, (struct span_of_text){q->sentence, q->len}, &q->teacher, &q->failed, err);
+    if (found > 0) {
+        q->done = true;
+        a->replayed++;
+    }
+    return found;
 }
 
 int asker_ask(struct asker *a, const char *sentence, size_t len, struct question **question, struct error *err)
 {
     unsigned char key[JOURNAL_KEY_SIZE];
-    make_key(a, sentence, len, key);
+    asker_key(a, sentence, len, 0, key);
     struct question **bucket = bucket_of(a, key), *q = *bucket;
     while (q && memcmp(q->key, key, sizeof key) != 0)
         q = q->same_bucket;
