@@ -49,16 +49,22 @@ static long long seed_of(const struct asker *a, unsigned sample)
     return a->settings.prompt.seed + 1000 * (long long)sample;
 }
 
-/* Everything that shapes the answer: where it is asked, and the first request to the byte. */
-static void make_key(struct asker *a, const char *sentence, size_t len, unsigned sample,
-                     unsigned char key[JOURNAL_KEY_SIZE])
+void asker_body(struct asker *a, const char *sentence, size_t len, unsigned sample, unsigned tries, bool longer,
+                struct buf *body)
 {
     const struct prompt_settings *p = &a->settings.prompt;
-    const struct prompt_variant variant = {.seed = seed_of(a, sample), .budget = p->budget, .format = p->format};
+    const struct prompt_variant variant = {
+        .seed = seed_of(a, sample) + tries, .budget = p->budget << longer, .format = p->format};
+    prompt_write(body, p, &variant, sentence, len);
+}
+
+/* Everything that shapes the answer: where it is asked, and the first request to the byte. */
+void asker_key(struct asker *a, const char *sentence, size_t len, unsigned sample, unsigned char key[JOURNAL_KEY_SIZE])
+{
     const char *identity = a->settings.http.endpoint->identity;
     SHA2_CTX context;
     buf_reset(&a->body);
-    prompt_write(&a->body, p, &variant, sentence, len);
+    asker_body(a, sentence, len, sample, 0, false, &a->body);
     SHA256Init(&context);
     SHA256Update(&context, (const uint8_t *)identity, strlen(identity) + 1);
     SHA256Update(&context, (const uint8_t *)a->body.data, a->body.len);
@@ -82,28 +88,45 @@ static bool is_unread_answer(const struct record *r)
     return false;
 }
 
-/* Answers from the journal: 1, or 0 where it holds none that passes today's rules. An answer that an earlier version
- * could not read is tried again; it has been paid for. */
+/* The journal's record of the key and its text: 1, or 0 where it holds none that passes today's rules. An answer that
+ * an earlier version could not read is tried again, because it has been paid for. */
+static int recall(struct asker *a, const unsigned char key[JOURNAL_KEY_SIZE], struct span_of_text sentence,
+                  struct record *record, struct buf *text, struct error *err)
+{
+    struct answer_fault fault;
+    bool this_run;
+    int found = journal_find(a->settings.journal, key, record, &this_run, err);
+    if (found <= 0)
+        return found;
+    if (is_unread_answer(record)) {
+        record->ok = true;
+        if (record_text(text, record, &a->settings.prompt.rules, sentence, &a->answer, &fault) == 0) {
+            a->reread++;
+            return 1;
+        }
+        record->ok = false;
+    }
+    if (!record->ok && !a->settings.keep_errors && !this_run)
+        return 0;
+    return record_text(text, record, &a->settings.prompt.rules, sentence, &a->answer, &fault) == 0;
+}
+
+int asker_recall(struct asker *a, const unsigned char key[JOURNAL_KEY_SIZE], struct span_of_text sentence,
+                 struct buf *text, bool *failed, struct error *err)
+{
+    struct record record;
+    int found = recall(a, key, sentence, &record, text, err);
+    *failed = found > 0 && !record.ok;
+    return found;
+}
+
+/* Answers from the journal: 1, or 0 where it does not. */
 static int replay(struct asker *a, struct question *q, struct error *err)
 {
     struct record record;
-    struct answer_fault fault;
-    struct span_of_text sentence = {q->sentence, q->len};
-    bool this_run;
-    int found = journal_find(a->settings.journal, q->key, &record, &this_run, err);
+    int found = recall(a, q->key, (struct span_of_text){q->sentence, q->len}, &record, &q->text, err);
     if (found <= 0)
         return found;
-    bool failed = !record.ok;
-    if (is_unread_answer(&record)) {
-        record.ok = true;
-        record.ok = record_text(&q->text, &record, &a->settings.prompt.rules, sentence, &a->answer, &fault) == 0;
-        buf_reset(&q->text);
-    }
-    if (!record.ok && !a->settings.keep_errors && !this_run)
-        return 0;
-    a->reread += failed && record.ok;
-    if (record_text(&q->text, &record, &a->settings.prompt.rules, sentence, &a->answer, &fault) < 0)
-        return 0;
     q->done = q->replayed = true;
     q->failed = !record.ok;
     q->label = a->answer.label;
@@ -119,7 +142,7 @@ int asker_ask(struct asker *a, const char *sentence, size_t len, unsigned sample
               struct error *err)
 {
     unsigned char key[JOURNAL_KEY_SIZE];
-    make_key(a, sentence, len, sample, key);
+    asker_key(a, sentence, len, sample, key);
     struct question **bucket = bucket_of(a, key), *q = *bucket;
     while (q && memcmp(q->key, key, sizeof key) != 0)
         q = q->same_bucket;

@@ -7,15 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include <curl/curl.h>
 
 #include "base/cli.h"
+#include "base/io.h"
 #include "base/memory.h"
 #include "base/progress.h"
 #include "teacher/span.h"
 
 static const size_t largest_reply = (size_t)16 << 20;
+static const uint64_t largest_file = (uint64_t)4 << 30;
 static const long connect_seconds = 30;
 enum { MOST_WAITED_FOR = 4 };
 
@@ -25,14 +28,23 @@ struct transfer {
     struct http_limits limits;
     void *context;
     bool busy, expired;
+    bool is_question; /* the handle is set up for questions */
+    curl_mime *form;
+    const struct http_file *file; /* being sent; NULL: none */
+    uint64_t file_at, sent;
+    const int *save_to; /* NULL: into reply */
+    uint64_t saved;
+    struct error not_saved;
     double heard; /* when the server was last heard, or the request was sent */
     char detail[CURL_ERROR_SIZE];
 };
 
 struct http {
     CURLM *multi;
+    struct http_settings settings;
     const struct key *key;
     struct curl_slist *headers, *resolve;
+    struct curl_slist *bare_headers; /* without the type of a body */
     struct transfer *transfers;
     unsigned n_transfers, busy;
     double timeout;
@@ -42,15 +54,64 @@ static const struct http_limits limits_unknown = {-1, -1, -1, -1, -1, -1, -1};
 
 /* ---- callbacks ---- */
 
+/* The part of a body that goes to a file; errors of the server stay in memory, to be read. */
+static size_t save(struct transfer *t, const char *data, size_t n)
+{
+    if (n > largest_file - t->saved || write_full(*t->save_to, data, n, "the downloaded file", &t->not_saved) < 0)
+        return 0;
+    t->saved += n;
+    return n;
+}
+
 static size_t on_body(char *data, size_t size, size_t n, void *user)
 {
     struct transfer *t = user;
+    long status = 0;
     (void)size; /* always 1 */
+    t->heard = monotonic_seconds();
+    if (t->save_to)
+        curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (status == 200)
+        return save(t, data, n);
     if (n > largest_reply - t->reply.len)
         return 0; /* ends the transfer with CURLE_WRITE_ERROR */
     buf_add(&t->reply, data, n);
-    t->heard = monotonic_seconds();
     return n;
+}
+
+static size_t on_file_read(char *data, size_t size, size_t n, void *user)
+{
+    struct transfer *t = user;
+    uint64_t left = t->file->size - t->file_at;
+    size_t want = n * size < left ? n * size : (size_t)left;
+    ssize_t got = want ? pread(t->file->fd, data, want, (off_t)t->file_at) : 0;
+    if (got < 0 || (got == 0 && want > 0))
+        return CURL_READFUNC_ABORT;
+    t->file_at += (uint64_t)got;
+    return (size_t)got;
+}
+
+/* libcurl begins anew where a connection was closed under it. */
+static int on_file_seek(void *user, curl_off_t offset, int origin)
+{
+    struct transfer *t = user;
+    if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > t->file->size)
+        return CURL_SEEKFUNC_FAIL;
+    t->file_at = (uint64_t)offset;
+    return CURL_SEEKFUNC_OK;
+}
+
+/* A server that takes a large file in is not silent. */
+static int on_progress(void *user, curl_off_t to_come, curl_off_t came, curl_off_t to_send, curl_off_t sent)
+{
+    struct transfer *t = user;
+    (void)to_come;
+    (void)came;
+    (void)to_send;
+    if ((uint64_t)sent > t->sent)
+        t->heard = monotonic_seconds();
+    t->sent = (uint64_t)sent;
+    return 0;
 }
 
 static double number_or_unknown(const char *text)
@@ -137,22 +198,28 @@ static CURL *make_easy(struct http *h, struct transfer *t, const struct http_set
     return easy;
 }
 
-/* The headers that every request has. */
-static void make_headers(struct http *h, const struct http_settings *s)
+/* The headers that every request has, after those that are given. */
+static struct curl_slist *make_headers(struct curl_slist *headers, const struct http_settings *s)
 {
     struct buf line = {0};
-    h->headers = curl_slist_append(h->headers, "Content-Type: application/json");
-    h->headers = curl_slist_append(h->headers, "Accept: application/json");
-    h->headers = curl_slist_append(h->headers, "Expect:");         /* no waiting for 100 Continue */
+    headers = curl_slist_append(headers, "Accept: application/json");
+    headers = curl_slist_append(headers, "Expect:");               /* no waiting for 100 Continue */
     buf_addf(&line, "User-Agent: groq-reason/%s", distil_version); /* gateways refuse requests without one */
-    h->headers = curl_slist_append(h->headers, line.data);
+    headers = curl_slist_append(headers, line.data);
     if (s->key->text) {
         buf_reset(&line);
         buf_addf(&line, "Authorization: Bearer %s", s->key->text);
-        h->headers = curl_slist_append(h->headers, line.data);
+        headers = curl_slist_append(headers, line.data);
         explicit_bzero(line.data, line.len);
     }
     buf_free(&line);
+    return headers;
+}
+
+static void make_lists(struct http *h, const struct http_settings *s)
+{
+    h->headers = make_headers(curl_slist_append(NULL, "Content-Type: application/json"), s);
+    h->bare_headers = make_headers(NULL, s);
     if (s->endpoint->resolve)
         h->resolve = curl_slist_append(NULL, s->endpoint->resolve);
 }
@@ -164,15 +231,17 @@ struct http *http_open(const struct http_settings *s, struct error *err)
         return NULL;
     }
     struct http *h = xcalloc(1, sizeof *h);
+    h->settings = *s;
     h->key = s->key;
     h->timeout = (double)s->timeout;
     h->n_transfers = s->concurrency;
     h->transfers = xcalloc(s->concurrency, sizeof *h->transfers);
     h->multi = curl_multi_init();
-    make_headers(h, s);
+    make_lists(h, s);
     bool complete = h->multi != NULL;
     for (unsigned i = 0; i < h->n_transfers && complete; i++) {
         h->transfers[i].easy = make_easy(h, &h->transfers[i], s);
+        h->transfers[i].is_question = true;
         complete = h->transfers[i].easy != NULL;
     }
     if (!complete) {
@@ -187,6 +256,13 @@ struct http *http_open(const struct http_settings *s, struct error *err)
     return h;
 }
 
+static void free_headers(struct curl_slist *headers)
+{
+    for (struct curl_slist *line = headers; line; line = line->next)
+        explicit_bzero(line->data, strlen(line->data)); /* the key is in one of them */
+    curl_slist_free_all(headers);
+}
+
 void http_close(struct http *h)
 {
     if (!h)
@@ -196,13 +272,13 @@ void http_close(struct http *h)
         if (t->busy && !t->expired)
             curl_multi_remove_handle(h->multi, t->easy);
         curl_easy_cleanup(t->easy);
+        curl_mime_free(t->form);
         buf_free(&t->request);
         buf_free(&t->reply);
     }
     curl_multi_cleanup(h->multi);
-    for (struct curl_slist *line = h->headers; line; line = line->next)
-        explicit_bzero(line->data, strlen(line->data)); /* the key is in one of them */
-    curl_slist_free_all(h->headers);
+    free_headers(h->headers);
+    free_headers(h->bare_headers);
     curl_slist_free_all(h->resolve);
     free(h->transfers);
     free(h);
@@ -216,22 +292,45 @@ static int multi_error(CURLMcode rc, struct error *err)
     return error_set(err, STATUS_FAILURE, "libcurl: %s", curl_multi_strerror(rc));
 }
 
-int http_send(struct http *h, const char *body, size_t len, void *context, struct error *err)
+/* A free transfer whose handle is set up for a question, or as new. */
+static struct transfer *take_transfer(struct http *h, bool is_question, void *context, struct error *err)
 {
     unsigned i = 0;
     while (i < h->n_transfers && h->transfers[i].busy)
         i++;
     assert(i < h->n_transfers);
     struct transfer *t = &h->transfers[i];
+    if (!is_question || !t->is_question) { /* connections belong to the multi handle and stay open */
+        curl_easy_cleanup(t->easy);
+        curl_mime_free(t->form);
+        t->form = NULL;
+        t->file = NULL;
+        t->save_to = NULL;
+        t->easy = make_easy(h, t, &h->settings);
+        t->is_question = is_question;
+    }
+    if (!t->easy) {
+        error_set(err, STATUS_FAILURE, "libcurl cannot make a transfer");
+        return NULL;
+    }
     buf_reset(&t->request);
     buf_reset(&t->reply);
-    buf_add(&t->request, body, len);
     buf_addstr(&t->reply, "");
     t->limits = limits_unknown;
     t->context = context;
     t->detail[0] = '\0';
+    return t;
+}
+
+static void set_body(struct transfer *t, const char *body, size_t len)
+{
+    buf_add(&t->request, body, len);
     curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len);
     curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, t->request.data);
+}
+
+static int start(struct http *h, struct transfer *t, struct error *err)
+{
     CURLMcode rc = curl_multi_add_handle(h->multi, t->easy);
     if (rc)
         return multi_error(rc, err);
@@ -240,6 +339,56 @@ int http_send(struct http *h, const char *body, size_t len, void *context, struc
     t->heard = monotonic_seconds();
     h->busy++;
     return 0;
+}
+
+int http_send(struct http *h, const char *body, size_t len, void *context, struct error *err)
+{
+    struct transfer *t = take_transfer(h, true, context, err);
+    if (!t)
+        return -1;
+    set_body(t, body, len);
+    return start(h, t, err);
+}
+
+static bool set_form(struct transfer *t, const struct http_file *file)
+{
+    t->file = file;
+    t->file_at = t->sent = 0;
+    t->form = curl_mime_init(t->easy);
+    curl_mimepart *purpose = t->form ? curl_mime_addpart(t->form) : NULL;
+    curl_mimepart *part = purpose ? curl_mime_addpart(t->form) : NULL;
+    curl_easy_setopt(t->easy, CURLOPT_MIMEPOST, t->form);
+    curl_easy_setopt(t->easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(t->easy, CURLOPT_XFERINFODATA, t);
+    curl_easy_setopt(t->easy, CURLOPT_NOPROGRESS, 0L);
+    return part && !curl_mime_name(purpose, "purpose") &&
+           !curl_mime_data(purpose, file->purpose, CURL_ZERO_TERMINATED) && !curl_mime_name(part, "file") &&
+           !curl_mime_filename(part, file->name) && !curl_mime_type(part, "application/jsonl") &&
+           !curl_mime_data_cb(part, (curl_off_t)file->size, on_file_read, on_file_seek, NULL, t);
+}
+
+int http_ask(struct http *h, const struct http_request *request, void *context, struct error *err)
+{
+    struct transfer *t = take_transfer(h, false, context, err);
+    if (!t)
+        return -1;
+    char *url = endpoint_url(h->settings.endpoint, request->path);
+    curl_easy_setopt(t->easy, CURLOPT_URL, url);
+    curl_easy_setopt(t->easy, CURLOPT_TIMEOUT, 0L);
+    curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, request->body ? h->headers : h->bare_headers);
+    t->save_to = request->save_to;
+    t->saved = 0;
+    t->not_saved = (struct error){0};
+    free(url);
+    if (request->file && !set_form(t, request->file))
+        return error_set(err, STATUS_FAILURE, "libcurl cannot make a form");
+    if (request->method != HTTP_POST)
+        curl_easy_setopt(t->easy, CURLOPT_HTTPGET, 1L);
+    else if (!request->file)
+        set_body(t, request->body, strlen(request->body));
+    if (request->method == HTTP_DELETE)
+        curl_easy_setopt(t->easy, CURLOPT_CUSTOMREQUEST, "DELETE");
+    return start(h, t, err);
 }
 
 unsigned http_under_way(const struct http *h)
@@ -319,7 +468,7 @@ static enum http_outcome outcome_of(const struct transfer *t, CURLcode rc)
     case CURLE_SSL_ISSUER_ERROR:
         return HTTP_UNTRUSTED;
     case CURLE_WRITE_ERROR:
-        return HTTP_TOO_LARGE;
+        return t->save_to && t->not_saved.status ? HTTP_NOT_SAVED : HTTP_TOO_LARGE;
     default:
         return HTTP_CUT;
     }
@@ -362,7 +511,9 @@ bool http_next(struct http *h, struct http_reply *reply)
     curl_easy_getinfo(t->easy, CURLINFO_TOTAL_TIME_T, &microseconds);
     reply->seconds = (double)microseconds * 1e-6;
     key_redact(h->key, t->detail, strlen(t->detail), false); /* before it is cut, perhaps through the key */
-    if (rc)
+    if (reply->outcome == HTTP_NOT_SAVED)
+        snprintf(reply->detail, sizeof reply->detail, "%.200s", t->not_saved.text);
+    else if (rc)
         snprintf(reply->detail, sizeof reply->detail, "%.200s", t->detail[0] ? t->detail : curl_easy_strerror(rc));
     key_redact(h->key, t->reply.data, t->reply.len, reply->status == 200);
     reply->body = t->reply.data;

@@ -1,5 +1,6 @@
-/* http.h - many POST requests to one URL at a time, through one libcurl multi handle and no thread; over TLS with
- * HTTP/2 where the server has it, and then all of them in one connection.
+/* http.h - many POST requests to one URL at a time, and now and then another request to the same server, through one
+ * libcurl multi handle and no thread; over TLS with HTTP/2 where the server has it, and then all of them in one
+ * connection.
  *
  *     struct http *http = http_open(&settings, &err);
  *     http_send(http, body, len, question);
@@ -17,6 +18,7 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/buf.h"
 #include "base/error.h"
@@ -40,7 +42,8 @@ enum http_outcome {
     HTTP_TIMEOUT,         /* sent, but no whole reply in time */
     HTTP_RESET,           /* the connection broke before a byte of a reply came */
     HTTP_CUT,             /* the connection broke later, was closed without a word, or the reply ended early */
-    HTTP_TOO_LARGE
+    HTTP_TOO_LARGE,
+    HTTP_NOT_SAVED /* the file that takes the body cannot be written */
 };
 
 /* What the headers say; -1 where they do not. Seconds, tokens, requests. */
@@ -61,10 +64,29 @@ struct http_reply {
     double seconds;
 };
 
+/* A file that is sent as a form, as the files of batches are. */
+struct http_file {
+    const char *purpose, *name; /* the form's field `purpose`; the file's name for the server */
+    int fd;                     /* read from its beginning, by offset */
+    uint64_t size;
+};
+
+/* A request other than a question. */
+struct http_request {
+    enum http_method { HTTP_GET, HTTP_POST, HTTP_DELETE } method;
+    const char *path;             /* below the base URL, with its query: "/batches?limit=100" */
+    const char *body;             /* POST without a file: JSON, or ""; copied */
+    const struct http_file *file; /* POST: instead of a body; NULL: none */
+    const int *save_to;           /* a descriptor that takes the body of a 200; NULL: the reply has it */
+};
+
 struct http;
 struct http *http_open(const struct http_settings *settings, struct error *err);
 /* Starts a request; the body is copied. There must be fewer than `concurrency` under way. */
 int http_send(struct http *http, const char *body, size_t len, void *context, struct error *err);
+/* Starts another request; file and descriptor must live until its reply is taken. What is sent or saved may be of any
+ * size and take any time, as long as the connection is not silent. */
+int http_ask(struct http *http, const struct http_request *request, void *context, struct error *err);
 unsigned http_under_way(const struct http *http);
 /* Waits until a transfer moves, one of the descriptors is readable (revents are set), or `seconds` have passed; then
  * works on the transfers. */

@@ -121,9 +121,10 @@ static void endpoint_build(struct endpoint *e, CURLU *url, const char *scheme, c
     curl_free(port_or_default);
 }
 
+static const char tail[] = "/chat/completions";
+
 int endpoint_open(struct endpoint *e, const char *base_url, struct error *err)
 {
-    static const char tail[] = "/chat/completions";
     *e = (struct endpoint){0};
     CURLU *url = curl_url();
     CURLUcode rc = curl_url_set(url, CURLUPART_URL, base_url, 0);
@@ -158,6 +159,14 @@ int endpoint_open(struct endpoint *e, const char *base_url, struct error *err)
     curl_free(password);
     curl_url_cleanup(url);
     return result;
+}
+
+char *endpoint_url(const struct endpoint *e, const char *path)
+{
+    struct buf url = {0};
+    buf_add(&url, e->url, strlen(e->url) - strlen(tail));
+    buf_addstr(&url, path);
+    return url.data;
 }
 
 void endpoint_free(struct endpoint *e)

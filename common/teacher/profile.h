@@ -49,6 +49,8 @@ struct endpoint {
 /* Checks a base URL. Refused with STATUS_USAGE: other schemes than https and http, http to anything but localhost,
  * 127.0.0.0/8 and ::1 as written, user names, queries and fragments. */
 int endpoint_open(struct endpoint *endpoint, const char *base_url, struct error *err);
+/* The URL of another path below the base URL ("/files"), freed by the caller. */
+char *endpoint_url(const struct endpoint *endpoint, const char *path);
 void endpoint_free(struct endpoint *endpoint);
 
 #endif

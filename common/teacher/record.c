@@ -46,6 +46,8 @@ void record_write(struct buf *out, const char *key_hex, const struct record *r)
     usage_write(out, &r->usage);
     if (r->salvaged)
         buf_addstr(out, ",\"salvaged\":true");
+    if (r->batch)
+        buf_addstr(out, ",\"batch\":true");
     if (*r->request_id)
         add_text(out, "request_id", r->request_id);
     buf_addf(out, ",\"attempts\":%ld,\"ms\":%ld}", r->attempts, r->ms);
@@ -81,6 +83,7 @@ bool record_read(struct record *r, const struct json *doc)
     json_get_long(json_member(doc, root, "attempts"), &attempts);
     r->http = (long)http;
     r->attempts = (long)attempts;
+    json_get_bool(json_member(doc, root, "batch"), &r->batch);
     usage_read(&r->usage, doc, json_member(doc, root, "usage"));
     return r->ok || (json_is(status, "error") && *r->kind);
 }

@@ -28,6 +28,7 @@ struct record {
     /* both */
     long attempts;
     struct usage usage; /* of all attempts */
+    bool batch;         /* bought through the batch API, at its price */
     const char *request_id;
     long ms;
 };

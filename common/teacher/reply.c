@@ -6,18 +6,17 @@
 #include <string.h>
 
 #include "base/progress.h"
+#include "teacher/reading.h"
 
 enum {
     RETRIES_REPLY = 2,
     RETRIES_CONTENT = 2,
     ROWS_TO_BLAME_SETTINGS = 3,
     REPLIES_TO_BLAME_URL = 10,
-    ROWS_TO_PAUSE = 5,
     TRIES_OFFLINE = 3,
     FREE_RATE_WAITS = 3
 };
 static const double longest_backoff = 60;
-static const double pause_seconds = 30; /* for a server that fails row after row */
 static const double start_seconds = 10; /* for a server that is not there yet */
 
 /* Full jitter: anything from 0 to 2^n seconds, so that those that failed together do not come back together. */
@@ -45,15 +44,15 @@ static void finish(struct asker *a, struct question *q, const struct record *rec
 /* The record's members that do not depend on how the question ended. */
 static struct record record_begin(const struct asker *a, const struct question *q)
 {
-    const struct completion *c = &a->completion;
-    return (struct record){.finish_reason = c->finish_reason,
-                           .model = c->model,
-                           .request_id = c->request_id,
-                           .content = {c->content.data, c->content.len},
-                           .thinking = {c->thinking.data, c->thinking.len},
-                           .attempts = q->attempts,
-                           .usage = q->usage,
-                           .ms = lround(1000 * q->seconds)};
+    struct record record = {.attempts = q->attempts, .usage = q->usage, .ms = lround(1000 * q->seconds)};
+    reading_begin(&record, &a->completion);
+    return record;
+}
+
+static struct reading_rules rules_for(const struct asker *a, const struct question *q)
+{
+    return (struct reading_rules){
+        .answer = &a->settings.prompt.rules, .sentence = {q->sentence, q->len}, .budget = lround(q->ticket.budget)};
 }
 
 /* The row fails. Three such rows before anything was served are blamed on the settings. */
@@ -95,49 +94,31 @@ static void resample(struct asker *a, struct question *q, const struct http_repl
 
 static void take_answer(struct asker *a, struct question *q, const struct http_reply *reply)
 {
-    const struct completion *c = &a->completion;
+    const struct reading_rules rules = rules_for(a, q);
     struct record record = record_begin(a, q);
     struct answer_fault fault;
-    struct span_of_text sentence = {q->sentence, q->len};
-    if (*c->refusal || strcmp(c->finish_reason, "content_filter") == 0) {
-        bool said = *c->refusal != '\0';
-        fail(a, q, reply, "refused", said ? "refusal" : "content_filter",
-             said ? c->refusal : "the server's filter held the answer back", false);
-        return;
-    }
-    record.ok = true;
-    if (record_text(&q->text, &record, &a->settings.prompt.rules, sentence, &a->answer, &fault) == 0) {
-        q->label = a->answer.label;
+    enum reading reading = reading_take(&record, &a->completion, &rules, &q->text, &a->answer, &fault);
+    q->label = a->answer.label;
+    if (reading == READING_ANSWER)
         finish(a, q, &record);
-        return;
-    }
-    bool cut = strcmp(c->finish_reason, "length") == 0 || (c->content.len == 0 && c->thinking.len > 0);
-    if (cut) {
-        fault.kind = "truncated";
-        fault.code = "length";
-        snprintf(fault.message, sizeof fault.message,
-                 "the answer was cut at %ld tokens (raise --max-completion-tokens)", lround(q->ticket.budget));
-    }
-    resample(a, q, reply, cut, &fault);
+    else if (reading == READING_REFUSED)
+        fail(a, q, reply, fault.kind, fault.code, fault.message, false);
+    else
+        resample(a, q, reply, reading == READING_CUT, &fault);
 }
 
-/* The server found the output off its schema; what it held back may pass all the same. */
+/* The server found the output off its schema. */
 static void take_failed_generation(struct asker *a, struct question *q, const struct http_reply *reply,
                                    const struct verdict *v)
 {
-    const char *text = a->completion.failed_generation;
+    const struct reading_rules rules = rules_for(a, q);
     struct record record = record_begin(a, q);
-    struct answer_fault fault;
-    struct span_of_text sentence = {q->sentence, q->len};
-    record.ok = record.salvaged = true;
-    record.content = (struct span_of_text){text, strlen(text)};
-    if (*text && record_text(&q->text, &record, &a->settings.prompt.rules, sentence, &a->answer, &fault) == 0) {
+    struct answer_fault fault = {.kind = v->kind, .code = v->code};
+    if (reading_salvage(&record, &a->completion, &rules, &q->text, &a->answer)) {
         q->label = a->answer.label;
         finish(a, q, &record);
         return;
     }
-    fault.kind = v->kind;
-    fault.code = v->code;
     snprintf(fault.message, sizeof fault.message, "%s", v->message);
     resample(a, q, reply, strcasestr(v->message, "max") && strcasestr(v->message, "token"), &fault);
 }
@@ -151,19 +132,6 @@ static void wait_and_retry(struct asker *a, struct question *q, double seconds, 
     asker_queue(a, q, monotonic_seconds() + seconds, true);
 }
 
-/* Row after row fails for the server: that is not their fault, and a pause may save the next ones. */
-static void pause_if_failing(struct asker *a)
-{
-    char text[80];
-    double seconds = fmin(pause_seconds, a->settings.max_wait);
-    if (++a->server_rows < ROWS_TO_PAUSE || a->stop_status)
-        return;
-    a->server_rows = 0;
-    gate_close(&a->gate, monotonic_seconds(), seconds);
-    snprintf(text, sizeof text, "%d rows in a row failed for the server; a pause of %.0f s", ROWS_TO_PAUSE, seconds);
-    a->settings.notice(text);
-}
-
 static void retry(struct asker *a, struct question *q, const struct http_reply *reply, const struct verdict *v)
 {
     const unsigned retries = a->settings.retries;
@@ -173,8 +141,6 @@ static void retry(struct asker *a, struct question *q, const struct http_reply *
                                           [ALLOW_CONTENT] = RETRIES_CONTENT};
     if (q->used[v->allowance] >= allowed[v->allowance]) {
         fail(a, q, reply, v->kind, v->code, v->message, v->configuration);
-        if (v->allowance == ALLOW_SERVER)
-            pause_if_failing(a);
         return;
     }
     unsigned n = q->used[v->allowance]++;
@@ -289,6 +255,14 @@ static enum gate_outcome outcome_for_gate(const struct http_reply *reply, const 
     }
 }
 
+static void note_pause(struct asker *a)
+{
+    char text[96];
+    snprintf(text, sizeof text, "%d rows one after another met errors of the server; a pause of %.0f s",
+             GATE_ROWS_IN_TROUBLE, a->settings.gate.pause);
+    a->settings.notice(text);
+}
+
 /* What the gate can learn from a reply. */
 static void tell_gate(struct asker *a, const struct question *q, const struct http_reply *reply,
                       const struct verdict *v)
@@ -304,7 +278,10 @@ static void tell_gate(struct asker *a, const struct question *q, const struct ht
         limit_read(&said, c->error_message);
         news.said = &said;
     }
+    unsigned pauses = a->gate.pauses;
     gate_leave(&a->gate, &q->ticket, monotonic_seconds(), &news);
+    if (a->gate.pauses > pauses)
+        note_pause(a);
 }
 
 /* Accounts for the reply before it is judged. */
@@ -322,8 +299,6 @@ static void take_note(struct asker *a, struct question *q, const struct http_rep
     spending_settle(&a->spending, q->stake, told ? &c->usage : &usage_unknown, may_be_billed(v));
     snprintf(q->request_id, sizeof q->request_id, "%.63s", parsed ? c->request_id : "");
     a->served = a->served || served;
-    if (served)
-        a->server_rows = 0;
     if (reply->outcome == HTTP_REPLY && v->action != ACTION_OFFLINE)
         a->offline_tries = 0;
     tell_gate(a, q, reply, v);

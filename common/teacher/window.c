@@ -28,20 +28,21 @@ bool window_full(const struct window *w)
     return w->n == w->settings.cap || w->bytes > most_bytes;
 }
 
-/* The row's sentence, or why it has none. */
-static const struct json_node *find_sentence(struct window *w, struct row *row, uint64_t number, struct error *why)
+const struct json_node *row_sentence(struct json *doc, const char *line, size_t len, uint64_t number, bool *unreadable,
+                                     struct error *why)
 {
     struct error syntax = {0};
-    if (json_parse(&w->doc, row->line, row->len, &syntax) < 0) {
-        row->unreadable = true;
+    *unreadable = false;
+    if (json_parse(doc, line, len, &syntax) < 0) {
+        *unreadable = true;
         error_set(why, STATUS_PARTIAL, "line %llu: %s", (unsigned long long)number, syntax.text);
         return NULL;
     }
-    const struct json_node *root = json_root(&w->doc), *sentence = json_member(&w->doc, root, "sentence");
+    const struct json_node *root = json_root(doc), *sentence = json_member(doc, root, "sentence");
     if (root->type != JSON_OBJECT) {
-        row->unreadable = true;
+        *unreadable = true;
         error_set(why, STATUS_PARTIAL, "line %llu: not a JSON object", (unsigned long long)number);
-    } else if (row->len > WINDOW_LONGEST_ROW) {
+    } else if (len > WINDOW_LONGEST_ROW) {
         error_set(why, STATUS_PARTIAL, "line %llu: longer than 1 MiB", (unsigned long long)number);
     } else if (!sentence) {
         error_set(why, STATUS_PARTIAL, "line %llu: no member \"sentence\"", (unsigned long long)number);
@@ -79,7 +80,7 @@ int window_add(struct window *w, struct asker *a, const char *line, size_t len, 
     w->bytes += len;
     if (!ask)
         return 0;
-    const struct json_node *sentence = find_sentence(w, row, number, why);
+    const struct json_node *sentence = row_sentence(&w->doc, row->line, row->len, number, &row->unreadable, why);
     if (sentence)
         return ask_samples(w, a, row, sentence, err);
     record_write_error(&row->error, &(struct record){.kind = "input", .code = "", .message = why->text});

@@ -49,6 +49,11 @@ struct window {
     uint64_t written, failed, passed;
 };
 
+/* The sentence that a line has, in the doc; NULL where it cannot be asked, and then why. unreadable: it is no JSON
+ * object at all. */
+const struct json_node *row_sentence(struct json *doc, const char *line, size_t len, uint64_t number, bool *unreadable,
+                                     struct error *why);
+
 void window_init(struct window *window, const struct window_settings *settings);
 bool window_full(const struct window *window);
 /* Takes a line (copied; not blank). ask: find its sentence and ask; otherwise it passes untouched. Returns 1 where it
