@@ -22,6 +22,7 @@
 #include "base/progress.h"
 #include "base/utf8.h"
 #include "teacher/asker.h"
+#include "teacher/dry_run.h"
 #include "teacher/plain.h"
 #include "teacher/row_report.h"
 #include "teacher/window.h"
@@ -36,7 +37,7 @@ static const size_t longest_prompt = 1 << 20;
 struct options {
     const char *output, *profile, *base_url, *model, *key_file, *labels, *prompt_file, *format, *effort, *ca_file,
         *journal, *price, *report;
-    bool counterfactual, keep_journal, keep_errors, reparse, unordered, temperature_given, max_cost_given;
+    bool counterfactual, keep_journal, keep_errors, reparse, dry_run, unordered, temperature_given, max_cost_given;
     long ask, samples, seed, budget, concurrency, retries, timeout, max_tokens;
     double temperature, max_wait, max_cost, limits[LIMIT_KINDS];
 };
@@ -166,6 +167,12 @@ static void find_hindrance(struct run *r, const struct profile *profile)
     r->sends_nothing = text.data;
 }
 
+/* A dry run makes no journal. */
+static bool opens_journal(const struct options *o, const char *path)
+{
+    return path && (!o->dry_run || path_exists(path));
+}
+
 /* Opens the journal and gets the key. Where nothing can be sent, only a journal that may hold the answers is worth a
  * start: nothing is read from stdin before that is clear. */
 static void open_journal_and_key(struct run *r, const struct profile *profile)
@@ -176,15 +183,15 @@ static void open_journal_and_key(struct run *r, const struct profile *profile)
     if (key_load(&r->key, o->key_file, profile->key_variable, &err) < 0)
         die_error(&err);
     find_hindrance(r, profile);
-    bool needed = r->sends_nothing && o->ask != 0;
+    bool needed = r->sends_nothing && o->ask != 0 && !o->dry_run;
     if (needed && (!path || !path_exists(path)))
         die(r->sends_nothing_status, "%s", r->sends_nothing);
     r->journal.fd = -1;
-    if (path && journal_open(&r->journal, path, &err) < 0)
+    if (opens_journal(o, path) && journal_open(&r->journal, path, &err) < 0)
         die_error(&err);
     if (needed && r->journal.n_entries == 0)
         die(r->sends_nothing_status, "%s", r->sends_nothing);
-    if (path && !o->journal)
+    if (r->journal.fd >= 0 && !o->journal)
         inform(0, "journal %s (%zu answers; --no-journal to do without)", path, r->journal.n_entries);
     if (r->journal.unusable)
         warn("%s: %llu lines are no entries and were left alone", path, (unsigned long long)r->journal.unusable);
@@ -375,6 +382,27 @@ static void label_rows(struct run *r)
     progress_finish(&r->progress);
 }
 
+static void complain_of_row(const char *text)
+{
+    complain("%s", text);
+}
+
+/* Tells what a run would ask, in place of rows. */
+static void look_ahead(struct run *r)
+{
+    struct dry_run dry = {0};
+    struct buf text = {0};
+    struct error err = {0};
+    const struct options *o = &r->options;
+    if (dry_run_read(&dry, &r->asker, &r->lines, o->ask, (unsigned)o->samples, complain_of_row, &err) < 0)
+        asker_stop(&r->asker, err.status, "%s", err.text);
+    dry_run_write(&dry, &r->asker, &text);
+    if (!r->asker.stop_status)
+        output_write(&r->output, text.data, text.len);
+    buf_free(&text);
+    dry_run_free(&dry);
+}
+
 /* ---- the end ---- */
 
 /* What is known of it, and what is not. */
@@ -431,7 +459,8 @@ static int finish(struct run *r)
         complain("%s", err.text);
         status = err.status;
     }
-    summarise(r, status);
+    if (!r->options.dry_run)
+        summarise(r, status);
     if (r->options.report) {
         struct error report_error = {0};
         row_report_end(&r->report, a, status, r->window.written, r->window.failed);
@@ -503,6 +532,8 @@ static int parse_options(struct options *o, int argc, char **argv)
         {'\0', "no-journal", CLI_UNFLAG, &o->keep_journal, .help = "keep no answers"},
         {'\0', "keep-errors", CLI_FLAG, &o->keep_errors,
          .help = "do not ask again for rows that failed in an earlier run"},
+        {'\0', "dry-run", CLI_FLAG, &o->dry_run,
+         .help = "ask for nothing; tell how much would be asked, and the first request"},
         {'\0', "reparse", CLI_FLAG, &o->reparse,
          .help = "make the rows from the journal's raw answers alone; ask for nothing"},
         {'\0', "samples", CLI_LONG, &o->samples, "K", .min = 1, .max = 64,
@@ -556,6 +587,9 @@ int main(int argc, char **argv)
     if (output_open(&r.output, r.options.output, false, &err) < 0)
         die_error(&err);
     open_asker(&r, profile);
-    label_rows(&r);
+    if (r.options.dry_run)
+        look_ahead(&r);
+    else
+        label_rows(&r);
     return finish(&r);
 }

@@ -113,6 +113,26 @@ same_bytes out expected "it gives what a run without one gives"
 is_rc 2 "--max-cost without --price" -- $ask --max-cost 1 one
 like "$(cat err)" "--max-cost needs --price" "says what it needs"
 
+# ---- a look ahead ----
+printf '{"sentence":"row 02"}\n\n{"sentence":"row 03"}\nnonsense\n{"sentence":"row 02"}\n{"sentence":"row 12"}\n' >some
+before=$(requests costs)
+# shellcheck disable=SC2086
+is_rc 0 "--dry-run" -- env -u GROQ_API_KEY groq-reason --journal none.j --base-url $url --model recorded --dry-run some
+is "$(sed -n '1,6p' out | tr -s ' ' | tr '\n' ';')" \
+    "rows 5;cannot be asked 1;distinct questions 3;in the journal 0;to ask 3;tokens in about $((($(tail -n 1 out | wc -c) - 1) * 3 / 4)), four bytes a token;" \
+    "counts"
+is "$(sed -n '7,8p' out | tr -s ' ' | tr '\n' ';')" "tokens out at most 3072;cost unpriced (no --price);" "and bounds"
+is "$(tail -n 1 out | python3 -c 'import json, sys; print(json.load(sys.stdin)["messages"][1]["content"].splitlines()[-1])')" \
+    "Sentence: row 02" "and shows the first request"
+ok "$([ ! -e none.j ]; echo $?)" "no journal is made"
+# shellcheck disable=SC2086
+is_rc 0 "with a journal" -- groq-reason --journal caps.j --base-url $url --model recorded --max-completion-tokens 64 \
+    --price 1,10 --dry-run some
+is "$(sed -n '3,8p' out | tr -s ' ' | tr '\n' ';')" \
+    "distinct questions 3;in the journal 2;to ask 1;tokens in about 300, by 2 answers in the journal;tokens out about 60, at most 64;cost about \$0.000900, at most about \$0.000940;" \
+    "its answers say what the others will take"
+is "$(requests costs)" "$before" "the server was not asked"
+
 # ---- progress ----
 echo '{"mode":"slow","seconds":0.6}' >faults
 # shellcheck disable=SC2086

@@ -88,10 +88,8 @@ static bool is_unread_answer(const struct record *r)
     return false;
 }
 
-/* The journal's record of the key and its text: 1, or 0 where it holds none that passes today's rules. An answer that
- * an earlier version could not read is tried again, because it has been paid for. */
-static int recall(struct asker *a, const unsigned char key[JOURNAL_KEY_SIZE], struct span_of_text sentence,
-                  struct record *record, struct buf *text, struct error *err)
+int asker_recall(struct asker *a, const unsigned char key[JOURNAL_KEY_SIZE], struct span_of_text sentence,
+                 struct record *record, struct buf *text, struct error *err)
 {
     struct answer_fault fault;
     bool this_run;
@@ -111,20 +109,11 @@ static int recall(struct asker *a, const unsigned char key[JOURNAL_KEY_SIZE], st
     return record_text(text, record, &a->settings.prompt.rules, sentence, &a->answer, &fault) == 0;
 }
 
-int asker_recall(struct asker *a, const unsigned char key[JOURNAL_KEY_SIZE], struct span_of_text sentence,
-                 struct buf *text, bool *failed, struct error *err)
-{
-    struct record record;
-    int found = recall(a, key, sentence, &record, text, err);
-    *failed = found > 0 && !record.ok;
-    return found;
-}
-
 /* Answers from the journal: 1, or 0 where it does not. */
 static int replay(struct asker *a, struct question *q, struct error *err)
 {
     struct record record;
-    int found = recall(a, q->key, (struct span_of_text){q->sentence, q->len}, &record, &q->text, err);
+    int found = asker_recall(a, q->key, (struct span_of_text){q->sentence, q->len}, &record, &q->text, err);
     if (found <= 0)
         return found;
     q->done = q->replayed = true;

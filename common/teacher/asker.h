@@ -107,16 +107,18 @@ void asker_init(struct asker *asker, const struct asker_settings *settings, size
 int asker_ask(struct asker *asker, const char *sentence, size_t len, unsigned sample, struct question **question,
               struct error *err);
 void asker_release(struct asker *asker, struct question *question);
-/* What a batch needs of a question without asking it: the journal's key of a sentence's sample (0, 1, ...), and its
- * request (appended), as it is first sent or after so many bad answers, with twice the room where the last was cut. */
+/* What a batch and a dry run need of a question without asking it: the journal's key of a sentence's sample (0, 1,
+ * ...), and its request (appended), as it is first sent or after so many bad answers, with twice the room where the
+ * last was cut. */
 void asker_key(struct asker *asker, const char *sentence, size_t len, unsigned sample,
                unsigned char key[JOURNAL_KEY_SIZE]);
 void asker_body(struct asker *asker, const char *sentence, size_t len, unsigned sample, unsigned tries, bool longer,
                 struct buf *body);
-/* The journal's answer: 1 with what record_text makes of it appended to `text`; 0 where it has none that passes today's
- * rules; -1. */
+/* The journal's record, which lives until the journal is asked again: 1 with what record_text makes of it appended to
+ * `text`; 0 where it has none that passes today's rules; -1. An answer that an earlier version could not read is tried
+ * again, because it has been paid for. */
 int asker_recall(struct asker *asker, const unsigned char key[JOURNAL_KEY_SIZE], struct span_of_text sentence,
-                 struct buf *text, bool *failed, struct error *err);
+                 struct record *record, struct buf *text, struct error *err);
 /* Sends what may be sent, waits at most `seconds` for replies or for one of the descriptors, takes the replies in. */
 int asker_work(struct asker *asker, struct pollfd *fds, size_t n_fds, double seconds, struct error *err);
 /* Requests under way. */
