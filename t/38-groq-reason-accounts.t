@@ -119,7 +119,7 @@ before=$(requests costs)
 # shellcheck disable=SC2086
 is_rc 0 "--dry-run" -- env -u GROQ_API_KEY groq-reason --journal none.j --base-url $url --model recorded --dry-run some
 is "$(sed -n '1,6p' out | tr -s ' ' | tr '\n' ';')" \
-    "rows 5;cannot be asked 1;distinct questions 3;in the journal 0;to ask 3;tokens in about $((($(tail -n 1 out | wc -c) - 1) * 3 / 4)), four bytes a token;" \
+    "rows 5;cannot be asked 1;distinct questions 3;in the journal 0;to ask 3;tokens in about $(tail -n 1 out | awk '{ printf "%.0f", 3 * length($0) / 4 }'), four bytes a token;" \
     "counts"
 is "$(sed -n '7,8p' out | tr -s ' ' | tr '\n' ';')" "tokens out at most 3072;cost unpriced (no --price);" "and bounds"
 is "$(tail -n 1 out | python3 -c 'import json, sys; print(json.load(sys.stdin)["messages"][1]["content"].splitlines()[-1])')" \
