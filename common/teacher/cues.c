@@ -30,7 +30,19 @@ static size_t match_at(struct span_of_text sentence, size_t at, struct span_of_t
     return s - at;
 }
 
-/* Words from `from` on: no letter goes on before the span, and none behind it if `whole`. */
+/* Where the word that goes on at `end` ends. */
+static size_t word_end(struct span_of_text sentence, size_t end)
+{
+    while (plain_letter_after(sentence, end)) {
+        end++;
+        while (end < sentence.len && ((unsigned char)sentence.at[end] & 0xc0) == 0x80)
+            end++;
+    }
+    return end;
+}
+
+/* Words from `from` on. No letter may go on before the span; behind it none if `whole`, and otherwise the word to its
+ * end is taken in. */
 static bool find_words(struct span_of_text sentence, size_t from, struct span_of_text quoted, bool whole,
                        struct span_of_text *found)
 {
@@ -39,9 +51,11 @@ static bool find_words(struct span_of_text sentence, size_t from, struct span_of
     bool letter_first = plain_letter_after(quoted, 0), letter_last = plain_letter_before(quoted, quoted.len);
     for (size_t at = from; at < sentence.len; at++) {
         size_t n = plain_fold(sentence.at[at]) == plain_fold(quoted.at[0]) ? match_at(sentence, at, quoted) : 0;
-        if (n > 0 && !(letter_first && plain_letter_before(sentence, at)) &&
-            !(whole && letter_last && plain_letter_after(sentence, at + n))) {
-            *found = (struct span_of_text){sentence.at + at, n};
+        if (n == 0 || (letter_first && plain_letter_before(sentence, at)))
+            continue;
+        size_t end = letter_last ? word_end(sentence, at + n) : at + n;
+        if (!whole || end == at + n) {
+            *found = (struct span_of_text){sentence.at + at, end - at};
             return true;
         }
     }

@@ -1,8 +1,10 @@
 /* cues.h - decisive spans: where a quoted span stands in the sentence, and the spans that a reasoning quotes.
  *
  * A span stands in the sentence if it is there as whole words, case aside, any white space for any other; failing that,
- * without its own outer punctuation; failing that, as the beginning of a longer word ('undercut' in "undercuts"). What
- * is kept is the sentence's writing of it.
+ * without its own outer punctuation; failing that, as the beginning of a longer word ('undercut' in "undercuts"), and
+ * then all of that word is the cue. What is kept is the sentence's writing of it. So a cue never cuts a word, and
+ * wp-tokenize, which takes whole words alone, finds each of them (plain.h tells what a word's letters are; in scripts
+ * without spaces between words the two may differ).
  */
 #ifndef TEACHER_CUES_H
 #define TEACHER_CUES_H

@@ -20,7 +20,19 @@ static bool is_punctuation(uint32_t c)
 
 static bool is_letter(uint32_t c)
 {
-    return c < 0x80 ? isalnum((int)c) != 0 : c >= 0xc0 && c <= 0x24f && c != 0xd7 && c != 0xf7;
+    static const struct {
+        uint32_t first, last;
+    } blocks[] = {{0xc0, 0xd6},     {0xd8, 0xf6},     {0xf8, 0x2c1},    {0x300, 0x37d},   {0x37f, 0x386},
+                  {0x388, 0xdff},   {0x10a0, 0x135f}, {0x13a0, 0x13f5}, {0x1c80, 0x1cbf}, {0x1d00, 0x1fbc},
+                  {0x1fc2, 0x1fcc}, {0x1fd0, 0x1fdb}, {0x1fe0, 0x1fec}, {0x1ff2, 0x1ffc}, {0x2c00, 0x2dff},
+                  {0xa640, 0xa69f}, {0xa722, 0xa7ff}, {0xac00, 0xd7a3}, {0xfb00, 0xfb4f}};
+    if (c < 0x80)
+        return isalnum((int)c) || c == '_';
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
+        if (c >= blocks[i].first && c <= blocks[i].last)
+            return true;
+    }
+    return c == 0xaa || c == 0xb5 || c == 0xba;
 }
 
 /* The character that ends before `end`; its length is 0 where there is none. */

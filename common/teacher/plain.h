@@ -22,8 +22,9 @@ struct span_of_text plain_trim_punctuation(struct span_of_text text);
 char plain_fold(char c); /* an ASCII capital's small letter */
 /* Equal but for the case of ASCII letters. */
 bool plain_equal_fold(struct span_of_text a, struct span_of_text b);
-/* Whether a letter or digit stands directly before (after) the position. Letters are ASCII's and the Latin ones up to
- * U+024F; scripts without spaces between words have no such boundary. */
+/* Whether a letter, digit, mark or underscore stands directly before (after) the position. Outside ASCII all that the
+ * blocks of scripts with spaces between words hold counts as letters (Latin, Greek, Cyrillic, Arabic, the Indian ones,
+ * Hangul), their few punctuation marks included; the others have no such boundary. */
 bool plain_letter_before(struct span_of_text text, size_t position);
 bool plain_letter_after(struct span_of_text text, size_t position);
 /* `text` cut at a character's boundary to at most `longest` bytes. */

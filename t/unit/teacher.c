@@ -16,6 +16,8 @@
 #include "teacher/span.h"
 #include "teacher/verdict.h"
 #include "teacher/votes.h"
+#include "text/cue_marks.h"
+#include "wire/rows.h"
 
 static struct span_of_text text(const char *s)
 {
@@ -324,6 +326,31 @@ static void cue_is(const char *sentence, const char *quoted, const char *expecte
     is_string(got, expected, "cue '%s' in '%s'", quoted, sentence);
 }
 
+/* What is located must be where wp-tokenize finds it: cue_marks.c takes whole words alone. */
+static void cues_are_found(const char *sentence)
+{
+    size_t len = strlen(sentence), located = 0, lost = 0;
+    struct cue_finder finder = {0};
+    struct buf marks = {0};
+    for (size_t begin = 0; begin < len; begin++) {
+        for (size_t end = begin + 1; end <= len; end++) {
+            struct span_of_text quoted = {sentence + begin, end - begin}, found;
+            if (utf8_check(quoted.at, quoted.len) < quoted.len || !cue_locate(text(sentence), 0, quoted, &found))
+                continue;
+            struct sentence_cue cue = {found.at, found.len, CUE_DECISIVE};
+            struct sentence s = {.text = sentence, .len = len, .cues = &cue, .n_cues = 1};
+            struct token_span all = {0, (uint32_t)len};
+            buf_reset(&marks);
+            cue_marks_add(&finder, &s, &all, NULL, 1, &marks);
+            located++;
+            lost += finder.found[0].end == 0;
+        }
+    }
+    ok(located > 0 && lost == 0, "%zu cues of '%s', all found by the tokenizer (%zu are not)", located, sentence, lost);
+    buf_free(&marks);
+    cue_finder_free(&finder);
+}
+
 static void quotes_are(const char *sentence, const char *reasoning, const char *expected)
 {
     struct cues cues = {.n = 0};
@@ -341,16 +368,29 @@ static void test_cues(void)
     cue_is("a Terrific film", "terrific", "Terrific");
     cue_is("at heart , art", "art", "art");
     cue_is("at heart", "art", "none");
-    cue_is("it undercuts", "undercut", "undercut");
+    cue_is("it undercuts", "undercut", "undercuts");
+    cue_is("it undercuts and undercut", "undercut", "undercut");
+    cue_is("its Undercutting, all", "\"undercut\"", "Undercutting");
+    cue_is("na\xc3\xafve\xcc\x81s fun", "na\xc3\xafv", "na\xc3\xafve\xcc\x81s");
+    cue_is("on snake_case", "snake", "snake_case");
+    cue_is("on snake_case", "case", "none");
+    cue_is("\xd0\xba\xd0\xb8\xd0\xbd\xd0\xbe !", "\xd0\xba\xd0\xb8", "\xd0\xba\xd0\xb8\xd0\xbd\xd0\xbe");
+    cue_is("90% fresh", "90%", "90%");
+    cue_is("90%fresh", "90%", "90%");
     cue_is("rather \t good", "RATHER good", "rather \t good");
     cue_is("so good !", "\"so good!\"", "so good");
     cue_is("what ? no", "what ?", "what ?");
-    cue_is("na\xc3\xafve", "na", "na");
+    cue_is("na\xc3\xafve", "na", "na\xc3\xafve");
     cue_is("caf\xc3\xa9 au lait", "caf\xc3\xa9", "caf\xc3\xa9");
     cue_is("a film", "", "none");
     cue_is("a film", "''", "none");
     cue_is("", "a", "none");
     cue_is("\xe9\x9d\x9e\xe5\xb8\xb8\xe5\xa5\xbd\xe7\x9c\x8b", "\xe5\xa5\xbd\xe7\x9c\x8b", "\xe5\xa5\xbd\xe7\x9c\x8b");
+
+    cues_are_found("it undercuts -- well , it's 'good' 90%fresh snake_case !");
+    cues_are_found("na\xc3\xafve caf\xc3\xa9s, \xc4\xb0stanbul \xd0\xba\xd0\xb8\xd0\xbd\xd0\xbe");
+    cues_are_found("\xce\xba\xce\xb1\xce\xbb\xcf\x8c\xcf\x82. \xd7\x98\xd7\x95\xd7\x91 "
+                   "\xe0\xa4\x85\xe0\xa4\x9a\xe0\xa5\x8d\xe0\xa4\x9b\xe0\xa4\xbe \xea\xb5\xbf");
 
     quotes_are("does n't follow the stale storyline", "It 'does n't follow' it; n't isn't a quote's end.",
                "[does n't follow]");
