@@ -254,7 +254,7 @@ run_fails 2 "requests that are all bad" '{"status":400,"body":{"error":{"message
     '^groq-reason: the server refuses every request: unknown field$'
 run_fails 2 "redirects everywhere" '{"status":308,"headers":{"Location":"https://example.com/"},"body":""}' \
     'refuses every request: HTTP status 308'
-run_fails 2 "a web page instead of an API" '{"body":"<html>","headers":{"Retry-After":"0"}}' 'refuses every request: HTTP status 200: <html>'
+run_fails 2 "a web page instead of an API" '{"body":"<html>","headers":{"Retry-After":"0"}}' 'none of the first 10 replies can be read; is --base-url right\? HTTP status 200: <html>'
 run_fails 0 "a server without schemas" '{"times":2,"status":400,"body":{"error":{"message":"does not support response format `json_schema`"}}}' \
     'does not have answer format strict; going on with schema'
 like "$(cat err)" 'does not have answer format schema; going on with object' "a server without schemas: both are said"
@@ -266,7 +266,7 @@ run_fails 3 "an endless reply" '{"sentence":"two","mode":"endless"}' '1 failed' 
 is "$(rows_of out | sed -n 2p)" "2 error protocol None None 1" "an endless reply: the row says so"
 run_fails 0 "a reply byte by byte" '{"sentence":"two","mode":"drip"}' '0 failed'
 stop_teacher
-is_rc 4 "a refused connection" -- groq-reason --no-journal --base-url "$url" four
+is_rc 4 "a refused connection" -- groq-reason --no-journal --base-url "$url" --max-wait 1 four
 like "$(cat err)" "[Cc]onnect" "a refused connection: says so"
 
 # ---- bad input ----

@@ -32,7 +32,7 @@ is "$(cat out)" "" "or wrote a row"
 stop_teacher
 
 start_teacher plain
-is_rc 4 "https to a server that speaks http" -- groq-reason --no-journal --base-url "https://127.0.0.1:$port/v1" --retries 0 rows
+is_rc 4 "https to a server that speaks http" -- groq-reason --no-journal --base-url "https://127.0.0.1:$port/v1" --max-wait 1 rows
 is "$(cat out)" "" "is no connection: no row fails for it"
 is "$(requests plain)" 0 "and gets no key"
 stop_teacher

@@ -98,9 +98,11 @@ static int read_label(struct answer *a, const struct json_node *root, const stru
                       struct answer_fault *fault)
 {
     const struct json_node *node = json_member(&a->doc, root, "label");
-    if (!node || node->type != JSON_STRING)
+    if (!node || node->type == JSON_NULL || node->type >= JSON_ARRAY)
         return fault_set(fault, "bad_label", "unknown_label", "the answer has no label", nothing);
-    struct span_of_text given = plain_trim(span_of_node(node));
+    struct span_of_text given = {a->text.data + node->begin, node->end - node->begin}; /* 4 for "4", true for "true" */
+    if (node->type == JSON_STRING)
+        given = plain_trim(span_of_node(node));
     for (size_t i = 0; i < rules->labels.n; i++) {
         if (plain_equal_fold(given, label_of(rules, i))) {
             a->label = (long)i;

@@ -82,6 +82,8 @@ struct asker {
     struct rng rng;
     bool served; /* the server has answered once */
     unsigned misconfigured, offline_tries;
+    unsigned unreadable;  /* replies in a row that are none, as long as nothing was served */
+    unsigned server_rows; /* rows in a row that failed for the server */
     double offline_since;
     /* results */
     int stop_status; /* 0: goes on; else the exit status, and why: */

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/utf8.h"
 #include "teacher/plain.h"
 
 const struct usage usage_unknown = {-1, -1, -1, -1, -1};
@@ -70,7 +71,7 @@ void completion_split_thinking(const char *content, size_t len, struct buf *thin
     static const char opening[] = "<think>", closing[] = "</think>";
     struct span_of_text all = {content, len}, text = plain_trim(all);
     bool opened = text.len >= strlen(opening) && memcmp(text.at, opening, strlen(opening)) == 0;
-    if (!opened && text.len > 0 && text.at[0] == '{') { /* an answer that may well talk about tags */
+    if (!opened && text.len > 0 && strchr("{`", text.at[0])) { /* an answer that may well talk about tags */
         buf_add(rest, text.at, text.len);
         return;
     }
@@ -97,13 +98,27 @@ static const char *string_or(const struct json_node *node, const char *otherwise
     return node && node->type == JSON_STRING ? node->text : otherwise;
 }
 
-/* A member `error` that is an object or, on some servers, a bare string; also {"object":"error","message":...}. */
+/* FastAPI's own errors: a text, or a list of what is wrong with the request. */
+static const char *detail_of(const struct completion *c, const struct json_node *detail)
+{
+    if (detail && detail->type == JSON_ARRAY)
+        detail = json_member(&c->doc, json_first(&c->doc, detail), "msg");
+    return string_or(detail, NULL);
+}
+
+/* A member `error` that is an object or, on some servers, a bare string; also {"object":"error","message":...} and
+ * {"detail":...}. */
 static bool read_error(struct completion *c, const struct json_node *root)
 {
     const struct json_node *error = json_member(&c->doc, root, "error");
     c->error_code = c->error_type = c->error_message = c->failed_generation = "";
     if (error && error->type == JSON_STRING) {
         c->error_message = error->text;
+        return true;
+    }
+    const char *detail = error ? NULL : detail_of(c, json_member(&c->doc, root, "detail"));
+    if (detail) {
+        c->error_message = detail;
         return true;
     }
     if (json_is(json_member(&c->doc, root, "object"), "error"))
@@ -134,9 +149,21 @@ static void read_message(struct completion *c, const struct json_node *message)
     c->refusal = string_or(json_member(&c->doc, message, "refusal"), "");
 }
 
+/* Whether the body, which is no JSON, is the beginning of an object: cut between two bytes of a character, too. */
+static bool is_torn(struct completion *c, const char *body, size_t len)
+{
+    struct error why = {0};
+    struct span_of_text text = plain_trim((struct span_of_text){body, len});
+    size_t whole = utf8_check(text.at, text.len);
+    if (text.len == 0 || text.at[0] != '{' || text.len - whole > 3)
+        return false;
+    return json_parse(&c->doc, text.at, whole, &why) < 0 && strstr(why.text, "ends too early");
+}
+
 int completion_parse(struct completion *c, const char *body, size_t len, struct error *err)
 {
     c->body = body;
+    c->torn = false;
     c->usage = usage_unknown;
     c->finish_reason = c->model = c->request_id = c->refusal = "";
     buf_reset(&c->content);
@@ -146,6 +173,7 @@ int completion_parse(struct completion *c, const char *body, size_t len, struct 
     if (json_parse(&c->doc, body, len, err) < 0) {
         c->is_error = false;
         c->error_code = c->error_type = c->error_message = c->failed_generation = "";
+        c->torn = is_torn(c, body, len);
         return -1;
     }
     const struct json_node *root = json_root(&c->doc);
@@ -163,6 +191,13 @@ int completion_parse(struct completion *c, const char *body, size_t len, struct 
     c->finish_reason = string_or(json_member(&c->doc, choice, "finish_reason"), "");
     read_message(c, message);
     return 0;
+}
+
+void completion_redact(struct completion *c, const struct key *key, bool is_answer)
+{
+    struct buf *texts[] = {&c->doc.strings, &c->content, &c->thinking};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        key_redact(key, texts[i]->data, texts[i]->len, is_answer);
 }
 
 void completion_free(struct completion *c)

@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "teacher/key.h"
 #include "wire/json.h"
 
 /* Tokens; -1 where the server did not say. completion includes reasoning. */
@@ -29,6 +30,7 @@ void usage_read(struct usage *usage, const struct json *doc, const struct json_n
 struct completion {
     struct json doc;
     const char *body;
+    bool torn; /* the body is the beginning of a JSON object and ends in the middle of it */
     /* decoded, NUL added; "" where there is none */
     struct buf content; /* without the thinking */
     struct buf thinking;
@@ -42,6 +44,8 @@ struct completion {
 /* Parses a body, which must live as long as the completion. -1 (STATUS_FAILURE) where it is not JSON or neither a
  * completion nor an error. The struct's memory is reused; zero it before the first call. */
 int completion_parse(struct completion *c, const char *body, size_t len, struct error *err);
+/* Overwrites the key in all texts: a server may have written it in another way ("\/", "\u002d") than it was sent. */
+void completion_redact(struct completion *c, const struct key *key, bool is_answer);
 void completion_free(struct completion *c);
 
 /* Splits content into thinking (appended; the tags are dropped) and the rest. */

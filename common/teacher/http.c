@@ -126,6 +126,8 @@ static CURL *make_easy(struct http *h, struct transfer *t, const struct http_set
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, s->timeout < connect_seconds ? s->timeout : connect_seconds);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT, 10 * s->timeout);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, (long)s->endpoint->tls); /* the first connection may be enough for all */
     if (!s->endpoint->tls)
         curl_easy_setopt(easy, CURLOPT_PROXY, "");
     if (h->resolve)
@@ -178,6 +180,8 @@ struct http *http_open(const struct http_settings *s, struct error *err)
         error_set(err, STATUS_FAILURE, "libcurl cannot make %u transfers", s->concurrency);
         return NULL;
     }
+    curl_multi_setopt(h->multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
+    curl_multi_setopt(h->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, (long)s->concurrency);
     curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)s->concurrency);
     curl_multi_setopt(h->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)s->concurrency);
     return h;
@@ -284,9 +288,16 @@ int http_wait(struct http *h, struct pollfd *fds, size_t n_fds, double seconds, 
     return rc ? multi_error(rc, err) : 0;
 }
 
-static enum http_outcome outcome_of(const struct transfer *t, CURLcode rc)
+static enum http_outcome outcome_of_timeout(const struct transfer *t)
 {
     curl_off_t sent = 0;
+    curl_easy_getinfo(t->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+    return sent > 0 ? HTTP_TIMEOUT : HTTP_CONNECT_TIMEOUT;
+}
+
+static enum http_outcome outcome_of(const struct transfer *t, CURLcode rc)
+{
+    long status = 0;
     switch (rc) {
     case CURLE_OK:
         return HTTP_REPLY;
@@ -297,8 +308,11 @@ static enum http_outcome outcome_of(const struct transfer *t, CURLcode rc)
     case CURLE_SSL_CONNECT_ERROR: /* nothing was sent yet */
         return HTTP_NO_CONNECT;
     case CURLE_OPERATION_TIMEDOUT:
-        curl_easy_getinfo(t->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
-        return sent > 0 ? HTTP_TIMEOUT : HTTP_NO_CONNECT;
+        return outcome_of_timeout(t);
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+        curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+        return status ? HTTP_CUT : HTTP_RESET;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CERTPROBLEM:
@@ -347,10 +361,10 @@ bool http_next(struct http *h, struct http_reply *reply)
     curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &reply->status);
     curl_easy_getinfo(t->easy, CURLINFO_TOTAL_TIME_T, &microseconds);
     reply->seconds = (double)microseconds * 1e-6;
+    key_redact(h->key, t->detail, strlen(t->detail), false); /* before it is cut, perhaps through the key */
     if (rc)
         snprintf(reply->detail, sizeof reply->detail, "%.200s", t->detail[0] ? t->detail : curl_easy_strerror(rc));
     key_redact(h->key, t->reply.data, t->reply.len, reply->status == 200);
-    key_redact(h->key, reply->detail, strlen(reply->detail), false);
     reply->body = t->reply.data;
     reply->len = t->reply.len;
     t->busy = false;

@@ -1,4 +1,5 @@
-/* http.h - many POST requests to one URL at a time, through one libcurl multi handle and no thread.
+/* http.h - many POST requests to one URL at a time, through one libcurl multi handle and no thread; over TLS with
+ * HTTP/2 where the server has it, and then all of them in one connection.
  *
  *     struct http *http = http_open(&settings, &err);
  *     http_send(http, body, len, question);
@@ -31,12 +32,14 @@ struct http_settings {
 };
 
 enum http_outcome {
-    HTTP_REPLY,      /* status and body are there */
-    HTTP_NO_NAME,    /* the host's name could not be resolved */
-    HTTP_NO_CONNECT, /* refused, unreachable, no TLS, or not connected in time */
-    HTTP_UNTRUSTED,  /* the certificate, or the CA file */
-    HTTP_TIMEOUT,    /* sent, but no whole reply in time */
-    HTTP_CUT,        /* the connection broke, or the reply ended early */
+    HTTP_REPLY,           /* status and body are there */
+    HTTP_NO_NAME,         /* the host's name could not be resolved */
+    HTTP_NO_CONNECT,      /* refused, unreachable, no TLS */
+    HTTP_CONNECT_TIMEOUT, /* not connected in time: nothing was sent */
+    HTTP_UNTRUSTED,       /* the certificate, or the CA file */
+    HTTP_TIMEOUT,         /* sent, but no whole reply in time */
+    HTTP_RESET,           /* the connection broke before a byte of a reply came */
+    HTTP_CUT,             /* the connection broke later, was closed without a word, or the reply ended early */
     HTTP_TOO_LARGE
 };
 

@@ -7,8 +7,18 @@
 
 #include "base/progress.h"
 
-enum { RETRIES_REPLY = 2, RETRIES_CONTENT = 2, ROWS_TO_BLAME_SETTINGS = 3, TRIES_OFFLINE = 3, FREE_RATE_WAITS = 3 };
+enum {
+    RETRIES_REPLY = 2,
+    RETRIES_CONTENT = 2,
+    ROWS_TO_BLAME_SETTINGS = 3,
+    REPLIES_TO_BLAME_URL = 10,
+    ROWS_TO_PAUSE = 5,
+    TRIES_OFFLINE = 3,
+    FREE_RATE_WAITS = 3
+};
 static const double longest_backoff = 60;
+static const double pause_seconds = 30; /* for a server that fails row after row */
+static const double start_seconds = 10; /* for a server that is not there yet */
 
 /* Full jitter: anything from 0 to 2^n seconds, so that those that failed together do not come back together. */
 static double backoff(struct asker *a, unsigned n)
@@ -141,6 +151,19 @@ static void wait_and_retry(struct asker *a, struct question *q, double seconds, 
     asker_queue(a, q, monotonic_seconds() + seconds, true);
 }
 
+/* Row after row fails for the server: that is not their fault, and a pause may save the next ones. */
+static void pause_if_failing(struct asker *a)
+{
+    char text[80];
+    double seconds = fmin(pause_seconds, a->settings.max_wait);
+    if (++a->server_rows < ROWS_TO_PAUSE || a->stop_status)
+        return;
+    a->server_rows = 0;
+    gate_close(&a->gate, monotonic_seconds(), seconds);
+    snprintf(text, sizeof text, "%d rows in a row failed for the server; a pause of %.0f s", ROWS_TO_PAUSE, seconds);
+    a->settings.notice(text);
+}
+
 static void retry(struct asker *a, struct question *q, const struct http_reply *reply, const struct verdict *v)
 {
     const unsigned retries = a->settings.retries;
@@ -150,6 +173,8 @@ static void retry(struct asker *a, struct question *q, const struct http_reply *
                                           [ALLOW_CONTENT] = RETRIES_CONTENT};
     if (q->used[v->allowance] >= allowed[v->allowance]) {
         fail(a, q, reply, v->kind, v->code, v->message, v->configuration);
+        if (v->allowance == ALLOW_SERVER)
+            pause_if_failing(a);
         return;
     }
     unsigned n = q->used[v->allowance]++;
@@ -185,19 +210,37 @@ static void lower_format(struct asker *a, struct question *q, const struct verdi
 }
 
 /* Nobody answers. Before the first success that is most likely a wrong address, and the run ends after a few tries;
- * later it waits as long as --max-wait. No row fails for it. */
-static void wait_for_connection(struct asker *a, struct question *q, const struct verdict *v)
+ * later, or where a server says that it is about to be ready, it waits as long as --max-wait. No row fails for it. */
+static void wait_for_connection(struct asker *a, struct question *q, const struct http_reply *reply,
+                                const struct verdict *v)
 {
     double now = monotonic_seconds();
+    bool known = a->served || reply->outcome == HTTP_REPLY;
     if (a->gate.opens_at <= now) { /* those that failed together count as one */
         if (a->offline_tries++ == 0)
             a->offline_since = now;
-        bool spent = a->served ? now - a->offline_since > a->settings.max_wait : a->offline_tries >= TRIES_OFFLINE;
+        bool spent = known ? now - a->offline_since > a->settings.max_wait : a->offline_tries >= TRIES_OFFLINE;
+        double tries = a->offline_tries, start = fmin(start_seconds, a->settings.max_wait);
         if (spent)
-            asker_stop(a, a->served ? STATUS_RESUMABLE : v->status, "%s", v->message);
-        gate_close(&a->gate, now, 0.5 + backoff(a, a->offline_tries - 1));
+            asker_stop(a, known ? STATUS_RESUMABLE : v->status, "%s", v->message);
+        /* At the start the waits grow evenly and sum up to `start`. */
+        gate_close(&a->gate, now,
+                   known ? 0.5 + backoff(a, a->offline_tries - 1)
+                         : start * 2 * tries / (TRIES_OFFLINE * (TRIES_OFFLINE - 1)));
     }
     asker_queue(a, q, 0, true);
+}
+
+/* As long as nothing was served, replies that are none, one after the other, mean that this is no API. */
+static bool is_wrong_address(struct asker *a, const struct http_reply *reply, bool parsed, const struct verdict *v)
+{
+    bool unreadable = reply->outcome == HTTP_REPLY && reply->status == 200 && !parsed;
+    a->unreadable = unreadable && !a->served ? a->unreadable + 1 : 0;
+    if (a->unreadable < REPLIES_TO_BLAME_URL)
+        return false;
+    asker_stop(a, STATUS_USAGE, "none of the first %d replies can be read; is --base-url right? %s",
+               REPLIES_TO_BLAME_URL, v->message);
+    return true;
 }
 
 /* Whether the tokens may have been paid for though the reply does not tell them: the server answered with what cannot
@@ -223,7 +266,9 @@ static void take_note(struct asker *a, struct question *q, const struct http_rep
     spending_settle(&a->spending, q->stake, told ? &c->usage : &usage_unknown, may_be_billed(v));
     snprintf(q->request_id, sizeof q->request_id, "%.63s", parsed ? c->request_id : "");
     a->served = a->served || served;
-    if (reply->outcome == HTTP_REPLY)
+    if (served)
+        a->server_rows = 0;
+    if (reply->outcome == HTTP_REPLY && v->action != ACTION_OFFLINE)
         a->offline_tries = 0;
     gate_leave(&a->gate, q->stake.prompt + q->stake.completion, told ? (long)c->usage.total : -1, served);
 }
@@ -233,8 +278,13 @@ void reply_take(struct asker *a, struct question *q, const struct http_reply *re
     struct error err = {0};
     struct verdict v;
     bool parsed = completion_parse(&a->completion, reply->body, reply->len, &err) == 0;
+    completion_redact(&a->completion, a->settings.http.key, reply->status == 200);
     verdict_reach(&v, reply, &a->completion, parsed);
     take_note(a, q, reply, parsed, &v);
+    if (is_wrong_address(a, reply, parsed, &v)) {
+        asker_queue(a, q, 0, true);
+        return;
+    }
     switch (v.action) {
     case ACTION_ANSWER:
         take_answer(a, q, reply);
@@ -246,7 +296,10 @@ void reply_take(struct asker *a, struct question *q, const struct http_reply *re
         wait_for_limit(a, q, &v);
         break;
     case ACTION_RETRY:
-        retry(a, q, reply, &v);
+        if (v.lost_at_start && !a->served)
+            wait_for_connection(a, q, reply, &v);
+        else
+            retry(a, q, reply, &v);
         break;
     case ACTION_LOWER:
         lower_format(a, q, &v);
@@ -255,7 +308,7 @@ void reply_take(struct asker *a, struct question *q, const struct http_reply *re
         fail(a, q, reply, v.kind, v.code, v.message, v.configuration);
         break;
     case ACTION_OFFLINE:
-        wait_for_connection(a, q, &v);
+        wait_for_connection(a, q, reply, &v);
         break;
     case ACTION_STOP:
         if (reply->outcome == HTTP_REPLY)

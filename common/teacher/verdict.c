@@ -19,7 +19,7 @@ static const struct {
     const char *kind;
     bool configuration;
 } statuses[] = {
-    {200, 200, ACTION_ANSWER, ALLOW_REPLY, "protocol", true},
+    {200, 200, ACTION_ANSWER, ALLOW_REPLY, "protocol", false},
     {300, 399, ACTION_GIVE_UP, ALLOW_REPLY, "protocol", true},  /* redirects are not followed: the key stays here */
     {401, 404, ACTION_STOP, ALLOW_REPLY, "bad_request", false}, /* key, payment, permission, URL or model */
     {408, 408, ACTION_RETRY, ALLOW_SERVER, "timeout", false},
@@ -71,6 +71,8 @@ static void judge_transport(struct verdict *v, const struct http_reply *reply)
         int status;
     } outcomes[] = {{HTTP_NO_NAME, ACTION_OFFLINE, ALLOW_SERVER, "transport", STATUS_USAGE},
                     {HTTP_NO_CONNECT, ACTION_OFFLINE, ALLOW_SERVER, "transport", STATUS_RESUMABLE},
+                    {HTTP_CONNECT_TIMEOUT, ACTION_RETRY, ALLOW_SERVER, "timeout", STATUS_RESUMABLE},
+                    {HTTP_RESET, ACTION_RETRY, ALLOW_REPLY, "transport", STATUS_RESUMABLE},
                     {HTTP_UNTRUSTED, ACTION_STOP, ALLOW_SERVER, "transport", STATUS_USAGE},
                     {HTTP_TIMEOUT, ACTION_RETRY, ALLOW_REPLY, "timeout", 0},
                     {HTTP_CUT, ACTION_RETRY, ALLOW_REPLY, "transport", 0},
@@ -83,6 +85,7 @@ static void judge_transport(struct verdict *v, const struct http_reply *reply)
             v->status = outcomes[i].status;
         }
     }
+    v->lost_at_start = reply->outcome == HTTP_RESET;
     say(v, "%s", reply->outcome == HTTP_TOO_LARGE ? "the reply is larger than 16 MiB" : reply->detail);
 }
 
@@ -106,6 +109,17 @@ static void judge_rate_limit(struct verdict *v, const struct http_reply *reply, 
         v->wait = reply->limits.reset_tokens;
 }
 
+/* Does the error speak of the answer format? Servers have no code for it. */
+static bool names_format(const char *message)
+{
+    static const char *const names[] = {"response_format", "response format", "json_schema", "json schema"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcasestr(message, names[i]))
+            return true;
+    }
+    return false;
+}
+
 static void judge_bad_request(struct verdict *v, const struct completion *c)
 {
     if (strcmp(c->error_code, "json_validate_failed") == 0) {
@@ -116,10 +130,26 @@ static void judge_bad_request(struct verdict *v, const struct completion *c)
     } else if (strcmp(c->error_code, "model_decommissioned") == 0 || strcmp(c->error_code, "model_not_found") == 0) {
         v->action = ACTION_STOP;
         v->status = STATUS_USAGE;
-    } else if (strstr(c->error_message, "response_format") || strstr(c->error_message, "response format") ||
-               strstr(c->error_message, "json_schema")) {
+    } else if (names_format(c->error_message)) {
         v->action = ACTION_LOWER;
     }
+}
+
+/* A server that is there but not yet ready, as llama.cpp's while it reads its model: no row fails for that. */
+static void judge_unavailable(struct verdict *v, const struct completion *c)
+{
+    if (strcasestr(c->error_message, "loading model")) {
+        v->action = ACTION_OFFLINE;
+        v->status = STATUS_RESUMABLE;
+    }
+}
+
+/* A 200 without an answer in it. */
+static void judge_unreadable(struct verdict *v, const struct completion *c, bool parsed)
+{
+    v->action = ACTION_RETRY;
+    if (!parsed && c->torn)
+        v->kind = "transport";
 }
 
 void verdict_reach(struct verdict *v, const struct http_reply *reply, const struct completion *c, bool parsed)
@@ -139,11 +169,8 @@ void verdict_reach(struct verdict *v, const struct http_reply *reply, const stru
     v->wait = reply->limits.retry_after;
     if (v->action == ACTION_ANSWER && parsed && !c->is_error)
         return;
-    if (v->action == ACTION_ANSWER) {
-        v->action = ACTION_RETRY;
-        quote_server(v, reply, c, parsed);
-        return;
-    }
+    if (v->action == ACTION_ANSWER)
+        judge_unreadable(v, c, parsed);
     quote_server(v, reply, c, parsed);
     if (reply->status == 413 && strcmp(c->error_type, "tokens") == 0)
         strncat(v->message, " (lower --max-completion-tokens)", sizeof v->message - strlen(v->message) - 1);
@@ -151,4 +178,8 @@ void verdict_reach(struct verdict *v, const struct http_reply *reply, const stru
         judge_rate_limit(v, reply, c);
     else if (reply->status == 400)
         judge_bad_request(v, c);
+    else if (reply->status == 422 && names_format(c->error_message))
+        v->action = ACTION_LOWER;
+    else if (reply->status == 503)
+        judge_unavailable(v, c);
 }

@@ -40,6 +40,7 @@ struct verdict {
     int status;         /* exit status, for ACTION_STOP and ACTION_OFFLINE (before any success) */
     double wait;        /* seconds that the server asks for; -1: it does not */
     bool configuration; /* if the first rows all fail so, it is the settings' fault */
+    bool lost_at_start; /* before any success it means that nobody is there, as ACTION_OFFLINE does */
     char code[64];      /* the error's own; "" */
     char message[512];  /* one line for people: the server's text, or what happened */
 };

@@ -11,8 +11,12 @@ Faults are NDJSON rules, tried in order; the first that fits a request and is no
 again when it has changed.
     {"sentence": "part of it", "times": 2, "status": 429, "headers": {"Retry-After": "1"}, "body": {...} or "text"}
     {"content": "the message's content", "message": {more members}, "finish_reason": "length", "usage": null}
-    {"mode": "drop" | "truncate" | "silent" | "drip" | "endless" | "slow", "seconds": 5}
-"sentence" absent: any request; "times" absent: always. "{auth}" in a body becomes the request's own key.
+    {"mode": "drop" | "reset" | "truncate" | "silent" | "drip" | "endless" | "slow" | "chunks", "seconds": 5}
+    {"raw": "bytes in place of a response", "cut": 20}
+"sentence" absent: any request; "times" absent: always. "{auth}" in a body becomes the request's own key, "{escaped}"
+the same with each character written as \\uXXXX. Modes: drop closes without a word, reset breaks the connection, truncate
+promises more than it sends, silent sends headers alone, drip sends byte after byte, slow waits before the first byte,
+chunks sends "size" bytes a chunk. "cut" leaves out the last bytes of the body and says so in Content-Length.
 
 It keeps nothing secret and checks no limits: it is for tests and for recording the demo's journal.
 """
@@ -21,7 +25,9 @@ import hashlib
 import json
 import os
 import re
+import socket
 import ssl
+import struct
 import sys
 import threading
 import time
@@ -55,6 +61,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
     faults, faults_file, faults_time = [], None, None
+    resets = set()
 
     def read_faults(self):
         if not self.faults_file:
@@ -64,6 +71,14 @@ class Server(ThreadingHTTPServer):
             with open(self.faults_file, encoding="utf-8") as f:
                 self.faults = [json.loads(line) for line in f if line.strip()]
             self.faults_time = changed
+
+    def shutdown_request(self, request):
+        if request in self.resets:  # without the orderly end, and what it leaves unsent is thrown away
+            self.resets.discard(request)
+            request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            request.close()
+        else:
+            super().shutdown_request(request)
 
     def handle_error(self, request, client_address):
         pass  # a client that was killed is no news
@@ -138,10 +153,16 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, rule, request, sentence, number):
         body = rule["body"] if "body" in rule else self.completion(rule, request, sentence, number)
         key = self.headers.get("Authorization", "").replace("Bearer ", "")
-        data = (body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)).replace("{auth}", key).encode()
+        escaped = "".join("\\u%04x" % ord(c) for c in key)
+        text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
+        data = text.replace("{auth}", key).replace("{escaped}", escaped).encode()
+        data = data[:len(data) - rule.get("cut", 0)]
         mode = rule.get("mode")
-        if mode == "drop":
+        if mode in ("drop", "reset") or "raw" in rule:
+            self.wfile.write(rule.get("raw", "").encode())
             self.close_connection = True
+            if mode == "reset":
+                self.server.resets.add(self.request)
             return
         if mode == "slow":
             time.sleep(rule.get("seconds", 1))
@@ -157,6 +178,9 @@ class Handler(BaseHTTPRequestHandler):
         if mode == "endless":
             self.endless(rule)
             return
+        if mode == "chunks":
+            self.chunks(data, rule.get("size", 1))
+            return
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         if mode == "silent":  # headers, then nothing
@@ -171,6 +195,13 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         else:
             self.wfile.write(data)
+
+    def chunks(self, data, size):
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for i in range(0, len(data), size):
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(data[i:i + size]), data[i:i + size]))
+        self.wfile.write(b"0\r\n\r\n")
 
     def endless(self, rule):
         self.send_header("Connection", "close")

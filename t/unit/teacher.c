@@ -447,6 +447,11 @@ static void test_verdicts(void)
     verdict_is(200, "{\"choices\":[{\"message\":{\"content\":\"x\"}}]}", ACTION_ANSWER, "protocol", -1);
     verdict_is(200, "<html>", ACTION_RETRY, "protocol", -1);
     verdict_is(200, "{\"error\":{\"message\":\"upstream\"}}", ACTION_RETRY, "protocol", -1);
+    verdict_is(200, "{\"choices\":[{\"mess", ACTION_RETRY, "transport", -1);
+    verdict_is(200, " {\"a\":\"caf\xc3", ACTION_RETRY, "transport", -1);
+    verdict_is(200, "{\"choices\":[{\"mess age\" 4}", ACTION_RETRY, "protocol", -1);
+    verdict_is(200, "{\"choices\":[]}", ACTION_RETRY, "protocol", -1);
+    verdict_is(200, "", ACTION_RETRY, "protocol", -1);
     verdict_is(204, "", ACTION_RETRY, "protocol", -1);
     verdict_is(302, "", ACTION_GIVE_UP, "protocol", -1);
     verdict_is(400, "{\"error\":{\"message\":\"bad field\"}}", ACTION_GIVE_UP, "bad_request", -1);
@@ -456,6 +461,9 @@ static void test_verdicts(void)
                -1);
     verdict_is(400, "{\"error\":{\"message\":\"This model does not support response format `json_schema`\"}}",
                ACTION_LOWER, "bad_request", -1);
+    verdict_is(400, "{\"error\":{\"message\":\"The JSON schema has features that are not supported\"}}", ACTION_LOWER,
+               "bad_request", -1);
+    verdict_is(422, "{\"detail\":\"Unsupported fields: {'response_format'}\"}", ACTION_LOWER, "unprocessable", -1);
     verdict_is(401, "{\"error\":{\"message\":\"Invalid API Key\",\"code\":\"invalid_api_key\"}}", ACTION_STOP,
                "bad_request", -1);
     verdict_is(403, "<html>no</html>", ACTION_STOP, "bad_request", -1);
@@ -472,8 +480,35 @@ static void test_verdicts(void)
     verdict_is(498, "{}", ACTION_RETRY, "capacity", -1);
     verdict_is(500, "", ACTION_RETRY, "server", -1);
     verdict_is(503, "{\"error\":{\"message\":\"over capacity\"}}", ACTION_RETRY, "server", -1);
+    verdict_is(503, "{\"error\":{\"code\":503,\"message\":\"Loading model\",\"type\":\"unavailable_error\"}}",
+               ACTION_OFFLINE, "server", -1);
     verdict_is(529, "", ACTION_RETRY, "server", -1);
     verdict_is(999, "", ACTION_RETRY, "protocol", -1);
+}
+
+static void transport_is(enum http_outcome outcome, enum action action, const char *kind, int status, bool at_start)
+{
+    struct http_reply reply = {.outcome = outcome, .body = "", .detail = "what happened"};
+    struct completion c = {0};
+    struct verdict v;
+    verdict_reach(&v, &reply, &c, false);
+    ok(v.action == action && strcmp(v.kind, kind) == 0 && v.lost_at_start == at_start && v.message[0],
+       "outcome %d: action %d %s (got %d %s)", (int)outcome, (int)action, kind, (int)v.action, v.kind);
+    if (action == ACTION_STOP || action == ACTION_OFFLINE || at_start)
+        is_long(v.status, status, "outcome %d: exit status", (int)outcome);
+    completion_free(&c);
+}
+
+static void test_transports(void)
+{
+    transport_is(HTTP_NO_NAME, ACTION_OFFLINE, "transport", STATUS_USAGE, false);
+    transport_is(HTTP_NO_CONNECT, ACTION_OFFLINE, "transport", STATUS_RESUMABLE, false);
+    transport_is(HTTP_CONNECT_TIMEOUT, ACTION_RETRY, "timeout", 0, false);
+    transport_is(HTTP_UNTRUSTED, ACTION_STOP, "transport", STATUS_USAGE, false);
+    transport_is(HTTP_TIMEOUT, ACTION_RETRY, "timeout", 0, false);
+    transport_is(HTTP_RESET, ACTION_RETRY, "transport", STATUS_RESUMABLE, true);
+    transport_is(HTTP_CUT, ACTION_RETRY, "transport", 0, false);
+    transport_is(HTTP_TOO_LARGE, ACTION_RETRY, "protocol", 0, false);
 }
 
 /* ---- prompts ---- */
@@ -690,6 +725,7 @@ int main(void)
     test_cues();
     test_labels();
     test_verdicts();
+    test_transports();
     test_prompts();
     test_gate();
     test_records();
