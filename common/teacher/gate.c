@@ -297,12 +297,12 @@ static void count_trouble(struct gate *g, uint64_t row, double now)
     unsigned i = 0;
     while (i < g->n_trouble && g->trouble[i] != row)
         i++;
-    if (i == g->n_trouble && i < GATE_ROWS_IN_TROUBLE)
+    if (i == g->n_trouble && i < GATE_ROWS_IN_TROUBLE) {
         g->trouble[g->n_trouble++] = row;
-    if (g->n_trouble < GATE_ROWS_IN_TROUBLE)
-        return;
-    g->pauses += g->opens_at <= now;
-    gate_close(g, now, g->settings.pause);
+        g->pauses += g->n_trouble == GATE_ROWS_IN_TROUBLE;
+    }
+    if (g->n_trouble == GATE_ROWS_IN_TROUBLE)
+        gate_close(g, now, g->settings.pause);
 }
 
 static void follow(struct gate *g, const struct gate_ticket *t, double now, const struct gate_news *news)

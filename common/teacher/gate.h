@@ -91,7 +91,7 @@ struct gate {
     double minute_guess, minute_figure; /* what the last figures say, and by how many tokens */
     unsigned minute_votes;              /* how many in a row say so */
     bool requests_by_day;               /* what the header of requests counts */
-    unsigned pauses;                    /* how often the gate was closed for rows that failed one after another */
+    unsigned pauses;                    /* how often rows began to fail one after another */
     /* in a row, until one is served */
     unsigned no_capacity, n_trouble;
     uint64_t trouble[GATE_ROWS_IN_TROUBLE];
