@@ -144,6 +144,9 @@ $(BUILD)/t/%.t: $(BUILD)/obj/t/unit/%.o $(BUILD)/obj/t/helper/tap.o $(call libra
 $(BUILD)/t/helper/%: $(BUILD)/obj/t/helper/%.o $(call libraries_of,bert nn score text wire base)
 	@mkdir -p $(@D)
 	$(call quiet,LINK,$@)$(CC) $(SANITIZER_FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS_bert-train) $(LIBS_all)
+$(BUILD)/t/helper/teacher-server: $(BUILD)/obj/t/helper/teacher-server.o $(call libraries_of,teacher wire base)
+	@mkdir -p $(@D)
+	$(call quiet,LINK,$@)$(CC) $(SANITIZER_FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS_all)
 
 .PHONY: setup tests check check-san check-oracle
 setup: # what `make check` and `make demo` need on a fresh machine, if it is not there yet

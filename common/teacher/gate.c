@@ -151,10 +151,14 @@ void gate_enter(struct gate *g, struct gate_ticket *t, double now, size_t bytes,
 /* ---- what the server says of its buckets ---- */
 
 /* The server had so much left in its bucket at some moment between the sending of the ticket's request and now. That
- * bounds what it can have now; ours is moved into those bounds and not further, for the moment is not known. */
-static void compare(struct gate *g, enum limit_kind k, const struct gate_ticket *t, double now, double left)
+ * bounds what it can have now; ours is moved into those bounds and not further, for the moment is not known. A user who
+ * allows less than the server gives it up to others; one who allows more knows better. */
+static void compare(struct gate *g, enum limit_kind k, const struct gate_ticket *t, double now, double limit,
+                    double left)
 {
     struct gate_bucket *b = &g->buckets[k];
+    if (left < 0 || b->limit <= 0 || b->limit > limit)
+        return;
     double least = left - (b->taken - t->taken[k]);
     double most = left + rate(g, k) * (now - t->sent) / eagerness + b->returned - t->returned[k];
     b->level = fmin(b->level, most);
@@ -215,20 +219,18 @@ static void read_headers(struct gate *g, const struct gate_ticket *t, double now
         if (!g->buckets[other].fixed && !g->buckets[other].named)
             g->buckets[other].limit = 0; /* it was taken for that */
         set_limit(g, k, t, h->limit_requests, h->remaining_requests);
-        if (h->remaining_requests >= 0 && g->buckets[k].limit > 0)
-            compare(g, k, t, now, h->remaining_requests);
+        compare(g, k, t, now, h->limit_requests, h->remaining_requests);
     }
     if (h->limit_tokens > 0) {
         learn_minute(g, period_of(h->limit_tokens, h->remaining_tokens, h->reset_tokens),
                      h->limit_tokens - h->remaining_tokens);
         set_limit(g, LIMIT_TPM, t, h->limit_tokens, h->remaining_tokens);
-        if (h->remaining_tokens >= 0)
-            compare(g, LIMIT_TPM, t, now, h->remaining_tokens);
+        compare(g, LIMIT_TPM, t, now, h->limit_tokens, h->remaining_tokens);
     }
 }
 
 /* The text of a refusal, which names the limit and tells its state to the token. */
-static void read_text(struct gate *g, const struct gate_ticket *t, double now, const struct limit_said *said)
+static void read_text(struct gate *g, const struct gate_ticket *t, const struct limit_said *said)
 {
     if (said->kind == LIMIT_KINDS || said->limit <= 0)
         return;
@@ -238,10 +240,8 @@ static void read_text(struct gate *g, const struct gate_ticket *t, double now, c
         b->margin = fmin(b->margin + more_margin, most_margin); /* it was thought to have enough */
     set_limit(g, said->kind, t, said->limit, left);
     b->named = true;
-    if (left >= 0) {
-        compare(g, said->kind, t, now, left);
+    if (left >= 0)
         b->level = fmin(b->level, left);
-    }
 }
 
 /* ---- replies ---- */
@@ -348,7 +348,7 @@ void gate_leave(struct gate *g, const struct gate_ticket *t, double now, const s
     if (news->headers)
         read_headers(g, t, now, news->headers);
     if (news->said)
-        read_text(g, t, now, news->said);
+        read_text(g, t, news->said);
     follow(g, t, now, news);
 }
 

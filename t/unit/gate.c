@@ -531,6 +531,12 @@ static void test_learning(void)
     gate_leave(&g, &t, 2, &news);
     ok(gate_wait(&g, 2, 4000, 1000) > 10, "but the server is right where it has less left");
 
+    settings.limits[LIMIT_TPM] = 20000;
+    gate_init(&g, &settings);
+    gate_enter(&g, &t, 0, 100, 10);
+    gate_leave(&g, &t, 1, &news);
+    near(gate_wait(&g, 1, 4000, 1000), 0, 0, "and the user knows better who allows more than it does");
+
     /* Junk teaches nothing. */
     headers = (struct http_limits){-1, 0, -1, -1, -1, 5, 1e9};
     gate_init(&g, &four);
