@@ -225,34 +225,38 @@ static int status(struct batch *b, struct error *err)
 
 /* ---- cancel ---- */
 
-static int cancel_part(struct batch *b, struct batch_part *part, bool *told, struct error *err)
+/* Where it could not be told to end: 0 if there is nothing left to end. */
+static int look_why_not(struct batch *b, struct batch_part *part, struct error *err)
 {
     struct batch_info info = {0};
-    struct error why = {0};
-    *told = false;
-    if (api_cancel(&b->api, part->batch, err) == 0) {
-        batch_say(b, "batch %s: cancelling", part->batch);
-        *told = true;
-        return batch_state_note(&b->state, part, PART_CANCELLING, NULL, err);
-    }
+    struct error ignored = {0};
+    int result = -1;
     if (b->api.gone) {
         batch_complain(b, "batch %s: the server does not know it (any more); its %lld questions count as never asked",
                        part->batch, part->questions);
-        return batch_state_note(&b->state, part, PART_DROPPED, NULL, err);
-    }
-    if (b->api.http && b->api.reply.outcome == HTTP_REPLY && err->status <= 128 &&
-        api_batch(&b->api, part->batch, &info, &why) == 0 && info.ended) { /* too late for that */
+        result = batch_state_note(&b->state, part, PART_DROPPED, NULL, err);
+    } else if (b->api.refused && api_batch(&b->api, part->batch, &info, &ignored) == 0 && info.ended) {
         batch_say(b, "batch %s: %s already; to be fetched", part->batch, info.state);
-        batch_info_free(&info);
-        return 0;
+        result = 0;
     }
+    if (result == 0)
+        *err = (struct error){0};
     batch_info_free(&info);
-    return -1;
+    return result;
+}
+
+static int cancel_part(struct batch *b, struct batch_part *part, bool *told, struct error *err)
+{
+    *told = api_cancel(&b->api, part->batch, err) == 0;
+    if (!*told)
+        return look_why_not(b, part, err);
+    batch_say(b, "batch %s: cancelling", part->batch);
+    return batch_state_note(&b->state, part, PART_CANCELLING, NULL, err);
 }
 
 static int cancel(struct batch *b, struct error *err)
 {
-    size_t n = 0;
+    size_t n = 0, n_open = 0;
     for (size_t i = 0; i < b->state.n; i++) {
         struct batch_part *part = &b->state.parts[i];
         bool told;
@@ -261,10 +265,11 @@ static int cancel(struct batch *b, struct error *err)
         if (cancel_part(b, part, &told, err) < 0)
             return err->status;
         n += told;
+        n_open++;
     }
     if (n)
         batch_say(b, "that may take ten minutes; what was answered by then is paid for: get it with --batch fetch");
-    else
+    else if (!n_open)
         batch_say(b, "no batch was open");
     return STATUS_OK;
 }

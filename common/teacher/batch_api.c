@@ -165,7 +165,7 @@ static bool has_worked(struct batch_api *api, bool saved)
     const struct http_reply *r = &api->reply;
     bool good_status = r->outcome == HTTP_REPLY && r->status >= 200 && r->status < 300;
     struct error ignored = {0};
-    api->unknown = api->gone = false;
+    api->unknown = api->refused = api->gone = false;
     if (r->outcome == HTTP_REPLY) {
         api->served = true;
         api->offline = 0;
@@ -183,7 +183,8 @@ static bool has_worked(struct batch_api *api, bool saved)
         api->verdict.action = ACTION_RETRY;
     api->unknown = good_status || r->outcome == HTTP_TIMEOUT || r->outcome == HTTP_CUT ||
                    r->outcome == HTTP_TOO_LARGE || (r->outcome == HTTP_REPLY && (r->status == 408 || r->status >= 500));
-    api->gone = r->outcome == HTTP_REPLY && r->status == 404;
+    api->refused = r->outcome == HTTP_REPLY && r->status >= 400 && r->status < 500;
+    api->gone = api->refused && r->status == 404;
     return false;
 }
 
@@ -206,7 +207,7 @@ static int call_once(struct batch_api *api, const struct http_request *request, 
 static void begin_call(struct batch_api *api)
 {
     api->tries = api->waits = 0;
-    api->unknown = api->gone = false;
+    api->unknown = api->refused = api->gone = false;
 }
 
 /* Calls until it works; -1 with the reason when it will not. */

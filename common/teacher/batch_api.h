@@ -37,7 +37,8 @@ struct batch_api {
     struct json doc;         /* of its body */
     struct verdict verdict;  /* of the last failure */
     bool unknown;            /* the last call failed in such a way that it may have worked */
-    bool gone;               /* the last call failed because the server knows no such thing */
+    bool refused;            /* the last call failed because the server would not have it */
+    bool gone;               /* and that because it knows no such thing */
     bool served;
     double offline_since;
     unsigned tries, waits, offline;

@@ -39,15 +39,15 @@ void results_free(struct batch_results *r)
     answer_free(&r->answer);
 }
 
-/* Attempts of the failures before this one, and whether this very reply is in the journal already (a fetch that was
- * killed read it). -1: the journal cannot be read. */
-static int look_back(struct batch_results *r, const unsigned char *key, long *attempts, bool *known, struct error *err)
+/* What the journal has of the question: *attempts of failures before this one; *known: this very reply (a fetch that
+ * was killed has read it), or an answer. -1: the journal cannot be read. */
+static int look_back(struct batch_results *r, const unsigned char *key, const char *request_id, long *attempts,
+                     bool *known, struct error *err)
 {
     struct record before;
     int found = journal_find(r->journal, key, true, &before, err);
     *attempts = found > 0 && !before.ok ? before.attempts : 0;
-    *known =
-        found > 0 && (before.ok || (*before.request_id && strcmp(before.request_id, r->completion.request_id) == 0));
+    *known = found > 0 && (before.ok || (*before.request_id && strcmp(before.request_id, request_id) == 0));
     return found < 0 ? -1 : 0;
 }
 
@@ -55,14 +55,18 @@ static int keep(struct batch_results *r, const unsigned char *key, struct record
 {
     long attempts;
     bool known;
-    long i = key_set_find(&r->part->keys, key);
-    if (look_back(r, key, &attempts, &known, err) < 0)
+    unsigned char *seen = &r->seen[key_set_find(&r->part->keys, key)];
+    if (*seen == SEEN_FAILED && !record->ok)
+        return 0;
+    if (!*record->request_id)
+        record->request_id = r->request_id;
+    if (look_back(r, key, record->request_id, &attempts, &known, err) < 0)
         return -1;
     record->batch = true;
     record->attempts = attempts + 1;
     record->usage = r->completion.usage;
-    r->failed -= r->seen[i] == SEEN_FAILED; /* a second line for it */
-    r->seen[i] = record->ok ? SEEN_ANSWERED : SEEN_FAILED;
+    r->failed -= *seen == SEEN_FAILED; /* a second line for it, which has an answer */
+    *seen = record->ok ? SEEN_ANSWERED : SEEN_FAILED;
     r->answered += record->ok;
     r->failed += !record->ok;
     return known ? 0 : journal_append(r->journal, key, record, err);
@@ -163,6 +167,8 @@ static int take_line(struct batch_results *r, struct error *err)
                    message && message->type == JSON_STRING ? message->text : "");
         return 0;
     }
+    const struct json_node *request_id = json_member(&r->doc, response, "request_id");
+    r->request_id = request_id && request_id->type == JSON_STRING ? request_id->text : "";
     json_get_long(json_member(&r->doc, response, "status_code"), &status);
     return take_reply(r, key, status >= 100 && status <= 999 ? (long)status : 0, err);
 }

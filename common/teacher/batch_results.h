@@ -31,7 +31,8 @@ struct batch_results {
     const struct key *key;
     const struct batch_part *part;
     struct answer_rules rules;
-    unsigned char *seen; /* by the key's number in the part */
+    unsigned char *seen;    /* by the key's number in the part */
+    const char *request_id; /* of the line; "" */
     struct json doc;
     struct buf line, body, teacher;
     struct completion completion;
