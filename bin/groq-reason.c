@@ -22,6 +22,7 @@
 #include "base/progress.h"
 #include "base/utf8.h"
 #include "teacher/asker.h"
+#include "teacher/batch.h"
 #include "teacher/dry_run.h"
 #include "teacher/plain.h"
 #include "teacher/row_report.h"
@@ -36,9 +37,9 @@ static const size_t longest_prompt = 1 << 20;
 
 struct options {
     const char *output, *profile, *base_url, *model, *key_file, *labels, *prompt_file, *format, *effort, *ca_file,
-        *journal, *price, *report;
+        *journal, *price, *report, *batch, *batch_window;
     bool counterfactual, keep_journal, keep_errors, reparse, dry_run, unordered, temperature_given, max_cost_given;
-    long ask, samples, seed, budget, concurrency, retries, timeout, max_tokens;
+    long ask, samples, seed, budget, concurrency, retries, timeout, max_tokens, batch_lines;
     double temperature, max_wait, max_cost, limits[LIMIT_KINDS];
 };
 
@@ -59,8 +60,8 @@ struct run {
     struct progress progress;
     struct row_report report;
     uint64_t asked, complaints;
-    bool input_ended;
-    double drain_until; /* 0: the run is not ending early */
+    bool input_ended, partial; /* partial: rows of a batch could not be asked, or failed */
+    double drain_until;        /* 0: the run is not ending early */
 };
 
 /* ---- signals: the first ends the run gently, the second at once ---- */
@@ -173,20 +174,25 @@ static bool opens_journal(const struct options *o, const char *path)
     return path && (!o->dry_run || path_exists(path));
 }
 
-/* Opens the journal and gets the key. Where nothing can be sent, only a journal that may hold the answers is worth a
- * start: nothing is read from stdin before that is clear. */
-static void open_journal_and_key(struct run *r, const struct profile *profile)
+static void open_key(struct run *r, const struct profile *profile)
+{
+    struct error err = {0};
+    if (key_load(&r->key, r->options.key_file, profile->key_variable, &err) < 0)
+        die_error(&err);
+    find_hindrance(r, profile);
+    r->journal.fd = -1;
+}
+
+/* Where nothing can be sent, only a journal that may hold the answers is worth a start: nothing is read from stdin
+ * before that is clear. */
+static void open_journal(struct run *r)
 {
     const struct options *o = &r->options;
     struct error err = {0};
     char *path = o->keep_journal ? journal_path(o) : NULL;
-    if (key_load(&r->key, o->key_file, profile->key_variable, &err) < 0)
-        die_error(&err);
-    find_hindrance(r, profile);
     bool needed = r->sends_nothing && o->ask != 0 && !o->dry_run;
     if (needed && (!path || !path_exists(path)))
         die(r->sends_nothing_status, "%s", r->sends_nothing);
-    r->journal.fd = -1;
     if (opens_journal(o, path) && journal_open(&r->journal, path, &err) < 0)
         die_error(&err);
     if (needed && r->journal.n_entries == 0)
@@ -251,7 +257,7 @@ static void open_asker(struct run *r, const struct profile *profile)
                  .requests_by_day = profile->groq_fields,
                  .pause = fmin(trouble_pause, o->max_wait)},
         .journal = &r->journal,
-        .keep_errors = o->keep_errors,
+        .keep_errors = o->keep_errors || (o->batch && batch_command_find(o->batch) == BATCH_FETCH),
         .format_fixed = strcmp(o->format, "auto") != 0,
         .retries = (unsigned)o->retries,
         .max_wait = o->max_wait,
@@ -382,7 +388,7 @@ static void label_rows(struct run *r)
     progress_finish(&r->progress);
 }
 
-static void complain_of_row(const char *text)
+static void complain_of(const char *text)
 {
     complain("%s", text);
 }
@@ -394,13 +400,62 @@ static void look_ahead(struct run *r)
     struct buf text = {0};
     struct error err = {0};
     const struct options *o = &r->options;
-    if (dry_run_read(&dry, &r->asker, &r->lines, o->ask, (unsigned)o->samples, complain_of_row, &err) < 0)
+    if (dry_run_read(&dry, &r->asker, &r->lines, o->ask, (unsigned)o->samples, complain_of, &err) < 0)
         asker_stop(&r->asker, err.status, "%s", err.text);
     dry_run_write(&dry, &r->asker, &text);
     if (!r->asker.stop_status)
         output_write(&r->output, text.data, text.len);
     buf_free(&text);
     dry_run_free(&dry);
+}
+
+/* ---- batches ---- */
+
+static void say(const char *text)
+{
+    inform(0, "%s", text);
+}
+
+/* Which of submit, status, fetch and cancel it is; their usage. */
+static enum batch_command check_batch(const struct options *o, const char *operand)
+{
+    enum batch_command command = (enum batch_command)batch_command_find(o->batch);
+    if (!o->keep_journal)
+        cli_usage_error("--batch needs a journal: it is where the answers go");
+    if (o->dry_run || o->reparse)
+        cli_usage_error("--batch and --%s do not go together", o->dry_run ? "dry-run" : "reparse");
+    if (operand && (command == BATCH_STATUS || command == BATCH_CANCEL))
+        cli_usage_error("--batch %s takes no rows", o->batch);
+    if (o->output && (command != BATCH_FETCH || !operand))
+        cli_usage_error("--batch %s writes no rows%s", o->batch, command == BATCH_FETCH ? " without FILE" : "");
+    return command;
+}
+
+static void run_batch(struct run *r, enum batch_command command, const char *operand)
+{
+    struct options *o = &r->options;
+    struct error err = {0};
+    char *path = journal_path(o);
+    const struct batch_settings settings = {
+        .asker = &r->asker,
+        .journal_path = path,
+        .rows = command == BATCH_SUBMIT || (command == BATCH_FETCH && operand) ? &r->lines : NULL,
+        .window = &r->window,
+        .output = &r->output,
+        .ask = o->ask,
+        .samples = (unsigned)o->samples,
+        .completion_window = o->batch_window                     ? o->batch_window
+                             : strcmp(o->profile, "openai") == 0 ? "24h"
+                                                                 : "7d",
+        .most_lines = (size_t)o->batch_lines,
+        .signals = {.fd = signal_pipe[0], .number = &signal_number, .count = &signal_count},
+        .say = say,
+        .complain = complain_of};
+    int status = batch_run(command, &settings, &err);
+    if (err.status)
+        asker_stop(&r->asker, err.status, "%s", err.text);
+    r->partial = status == STATUS_PARTIAL;
+    free(path);
 }
 
 /* ---- the end ---- */
@@ -445,7 +500,7 @@ static int finish(struct run *r)
 {
     struct error err = {0};
     struct asker *a = &r->asker;
-    int status = a->stop_status ? a->stop_status : r->window.failed ? STATUS_PARTIAL : STATUS_OK;
+    int status = a->stop_status ? a->stop_status : r->window.failed || r->partial ? STATUS_PARTIAL : STATUS_OK;
     if (r->output.error.status == 0 && a->stop_status && r->output.temporary)
         output_abort(&r->output); /* a named file is complete or absent */
     else if (output_close(&r->output) < 0)
@@ -459,7 +514,7 @@ static int finish(struct run *r)
         complain("%s", err.text);
         status = err.status;
     }
-    if (!r->options.dry_run)
+    if (!r->options.dry_run && !r->options.batch)
         summarise(r, status);
     if (r->options.report) {
         struct error report_error = {0};
@@ -483,6 +538,7 @@ static int finish(struct run *r)
 
 static const char examples[] = "sst2-dump --split train --sample 200 | groq-reason > answers.ndjson\n"
                                "groq-reason --ask 10 rows.ndjson\n"
+                               "groq-reason --batch submit rows.ndjson\n"
                                "groq-reason --profile generic --base-url http://localhost:8080/v1 --model m";
 
 /* Fills the options; the index of the first operand. */
@@ -546,6 +602,12 @@ static int parse_options(struct options *o, int argc, char **argv)
          .help = "the same for tokens of prompts and answers"},
         {'\0', "report", CLI_FILE, &o->report, "FILE",
          .help = "write what each row took: milliseconds, attempts, request ids, tokens, cost"},
+        {'\0', "batch", CLI_CHOICE, &o->batch, "COMMAND", .choices = BATCH_COMMANDS,
+         .help = "use the server's batch API: half the price, answers within a day or a week"},
+        {'\0', "batch-window", CLI_STRING, &o->batch_window, "TIME",
+         .help = "how long a batch may take (default: 7d, for openai 24h)"},
+        {'\0', "batch-lines", CLI_LONG, &o->batch_lines, "N", .min = 1, .max = 50000,
+         .help = "most questions of one batch"},
         CLI_END};
     const struct cli cli = {.tool = "groq-reason",
                             .summary = "ask a language model for labels with reasons",
@@ -570,6 +632,7 @@ int main(int argc, char **argv)
                                 .budget = 1024,
                                 .concurrency = 8,
                                 .retries = 5,
+                                .batch_lines = 50000,
                                 .timeout = 60,
                                 .temperature = 0.2,
                                 .max_wait = 300}};
@@ -577,17 +640,24 @@ int main(int argc, char **argv)
     int operand = parse_options(&r.options, argc, argv);
     const struct profile *profile = profile_find(r.options.profile);
 
+    enum batch_command command = r.options.batch ? check_batch(&r.options, argv[operand]) : BATCH_SUBMIT;
+    bool only_state = r.options.batch && (command == BATCH_STATUS || command == BATCH_CANCEL);
+
     open_endpoint(&r, profile);
     read_template(&r);
     open_accounts(&r);
     catch_signals();
-    if (lines_open(&r.lines, argv[operand], longest_line, &err) < 0)
+    if (!only_state && lines_open(&r.lines, argv[operand], longest_line, &err) < 0)
         die_error(&err);
-    open_journal_and_key(&r, profile);
+    open_key(&r, profile);
+    if (!only_state)
+        open_journal(&r);
     if (output_open(&r.output, r.options.output, false, &err) < 0)
         die_error(&err);
     open_asker(&r, profile);
-    if (r.options.dry_run)
+    if (r.options.batch)
+        run_batch(&r, command, argv[operand]);
+    else if (r.options.dry_run)
         look_ahead(&r);
     else
         label_rows(&r);

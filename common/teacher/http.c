@@ -376,6 +376,8 @@ int http_ask(struct http *h, const struct http_request *request, void *context, 
     curl_easy_setopt(t->easy, CURLOPT_URL, url);
     curl_easy_setopt(t->easy, CURLOPT_TIMEOUT, 0L);
     curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, request->body ? h->headers : h->bare_headers);
+    if (request->method == HTTP_POST) /* libcurl repeats what fails on a connection that was kept open */
+        curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, 1L);
     t->save_to = request->save_to;
     t->saved = 0;
     t->not_saved = (struct error){0};

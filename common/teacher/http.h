@@ -85,7 +85,7 @@ struct http *http_open(const struct http_settings *settings, struct error *err);
 /* Starts a request; the body is copied. There must be fewer than `concurrency` under way. */
 int http_send(struct http *http, const char *body, size_t len, void *context, struct error *err);
 /* Starts another request; file and descriptor must live until its reply is taken. What is sent or saved may be of any
- * size and take any time, as long as the connection is not silent. */
+ * size and take any time, as long as the connection is not silent. A POST is sent once, whatever happens to it. */
 int http_ask(struct http *http, const struct http_request *request, void *context, struct error *err);
 unsigned http_under_way(const struct http *http);
 /* Waits until a transfer moves, one of the descriptors is readable (revents are set), or `seconds` have passed; then

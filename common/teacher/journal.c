@@ -35,17 +35,22 @@ static int hex_digit(char c)
     return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static bool read_key(const struct json_node *node, unsigned char key[JOURNAL_KEY_SIZE])
+bool journal_key_parse(unsigned char key[JOURNAL_KEY_SIZE], const char *hex, size_t len)
 {
-    if (!node || node->type != JSON_STRING || node->len != 2 * JOURNAL_KEY_SIZE)
+    if (len != 2 * JOURNAL_KEY_SIZE)
         return false;
     for (size_t i = 0; i < JOURNAL_KEY_SIZE; i++) {
-        int high = hex_digit(node->text[2 * i]), low = hex_digit(node->text[2 * i + 1]);
+        int high = hex_digit(hex[2 * i]), low = hex_digit(hex[2 * i + 1]);
         if (high < 0 || low < 0)
             return false;
         key[i] = (unsigned char)(high << 4 | low);
     }
     return true;
+}
+
+static bool read_key(const struct json_node *node, unsigned char key[JOURNAL_KEY_SIZE])
+{
+    return node && node->type == JSON_STRING && journal_key_parse(key, node->text, node->len);
 }
 
 /* ---- the index ---- */

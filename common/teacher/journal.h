@@ -63,6 +63,8 @@ int journal_sync(struct journal *journal, bool now, struct error *err);
 int journal_close(struct journal *journal, struct error *err);
 void journal_free(struct journal *journal);
 
+/* False where the text is no key in hexadecimal. */
+bool journal_key_parse(unsigned char key[JOURNAL_KEY_SIZE], const char *hex, size_t len);
 void journal_key_hex(const unsigned char key[JOURNAL_KEY_SIZE], char out[2 * JOURNAL_KEY_SIZE + 1]);
 
 #endif
