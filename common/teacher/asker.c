@@ -120,6 +120,7 @@ static int replay(struct asker *a, struct question *q, struct error *err)
     q->failed = !record.ok;
     q->label = a->answer.label;
     q->usage = record.usage;
+    q->batch = record.batch;
     q->attempts = record.attempts;
     q->seconds = (double)record.ms * 1e-3;
     snprintf(q->request_id, sizeof q->request_id, "%.63s", record.request_id);

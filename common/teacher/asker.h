@@ -33,6 +33,7 @@
 struct question {
     bool done, failed;
     bool sent;
+    bool batch;          /* answered by one */
     bool replayed;       /* from the journal */
     struct buf text;     /* once done: what a ballot holds (votes.h) */
     long label;          /* of an answer */

@@ -32,6 +32,7 @@ static void tell(const struct fetch *f, const struct batch_part *part, const str
                  const struct batch_results *r)
 {
     const struct batch *b = f->batch;
+    double cost = price_of(&b->settings->asker->spending.price, &r->usage);
     struct buf text = {0};
     buf_addf(&text, "batch %s %s: %llu answered, %llu failed", part->batch, info->state,
              (unsigned long long)r->answered, (unsigned long long)r->failed);
@@ -41,6 +42,10 @@ static void tell(const struct fetch *f, const struct batch_part *part, const str
         buf_addf(&text, " (%s)", r->first_words);
     if (r->usage.total >= 0 || r->usage.prompt >= 0)
         buf_addf(&text, "; %lld tokens in, %lld out at batch price", r->usage.prompt, r->usage.completion);
+    if (cost >= 0) {
+        buf_addstr(&text, ", ");
+        cost_write(&text, cost * price_batch_share);
+    }
     if (r->usage_missing)
         buf_addf(&text, "; %llu answers did not tell their tokens", (unsigned long long)r->usage_missing);
     batch_say(b, "%s", text.data);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 static const double million = 1e6;
+const double price_batch_share = 0.5;
 
 /* A number from 0 on at *text, which moves behind it and behind a comma; false where there is none. */
 static bool take_price(const char **text, double *dollars)

@@ -25,6 +25,8 @@ struct price {
 int price_parse(struct price *price, const char *text, struct error *err);
 /* Dollars; -1 where the price or the tokens are unknown. Completion tokens include those of thinking. */
 double price_of(const struct price *price, const struct usage *usage);
+/* What the same tokens cost in a batch; Groq and OpenAI take half. */
+extern const double price_batch_share;
 /* "$0.0123", with as many decimals as tell. */
 void cost_write(struct buf *out, double dollars);
 

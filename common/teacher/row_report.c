@@ -38,7 +38,7 @@ static void add_question(struct row_report *r, const struct question *q)
         buf_addstr(&r->line, "null");
     buf_addstr(&r->line, ",\"usage\":");
     usage_write(&r->line, &q->usage);
-    add_cost(r, price_of(&r->price, &q->usage));
+    add_cost(r, price_of(&r->price, &q->usage) * (q->batch ? price_batch_share : 1));
     buf_addch(&r->line, '}');
 }
 
