@@ -28,6 +28,7 @@ struct transfer {
     struct http_limits limits;
     void *context;
     bool busy, expired;
+    struct transfer *next_free;
     bool is_question; /* the handle is set up for questions */
     curl_mime *form;
     const struct http_file *file; /* being sent; NULL: none */
@@ -45,9 +46,10 @@ struct http {
     const struct key *key;
     struct curl_slist *headers, *resolve;
     struct curl_slist *bare_headers; /* without the type of a body */
-    struct transfer *transfers;
-    unsigned n_transfers, busy;
+    struct transfer *transfers, *free;
+    unsigned n_transfers, busy, n_expired;
     double timeout;
+    double silence_due; /* until then no transfer can have been silent for too long */
 };
 
 static const struct http_limits limits_unknown = {-1, -1, -1, -1, -1, -1, -1};
@@ -243,6 +245,8 @@ struct http *http_open(const struct http_settings *s, struct error *err)
         h->transfers[i].easy = make_easy(h, &h->transfers[i], s);
         h->transfers[i].is_question = true;
         complete = h->transfers[i].easy != NULL;
+        h->transfers[i].next_free = h->free;
+        h->free = &h->transfers[i];
     }
     if (!complete) {
         http_close(h);
@@ -295,11 +299,8 @@ static int multi_error(CURLMcode rc, struct error *err)
 /* A free transfer whose handle is set up for a question, or as new. */
 static struct transfer *take_transfer(struct http *h, bool is_question, void *context, struct error *err)
 {
-    unsigned i = 0;
-    while (i < h->n_transfers && h->transfers[i].busy)
-        i++;
-    assert(i < h->n_transfers);
-    struct transfer *t = &h->transfers[i];
+    struct transfer *t = h->free;
+    assert(t);
     if (!is_question || !t->is_question) { /* connections belong to the multi handle and stay open */
         curl_easy_cleanup(t->easy);
         curl_mime_free(t->form);
@@ -334,6 +335,7 @@ static int start(struct http *h, struct transfer *t, struct error *err)
     CURLMcode rc = curl_multi_add_handle(h->multi, t->easy);
     if (rc)
         return multi_error(rc, err);
+    h->free = t->next_free;
     t->busy = true;
     t->expired = false;
     t->heard = monotonic_seconds();
@@ -403,6 +405,8 @@ unsigned http_under_way(const struct http *h)
 static double expire_silent(struct http *h)
 {
     double now = monotonic_seconds(), soonest = h->timeout;
+    if (now < h->silence_due)
+        return h->silence_due - now;
     for (unsigned i = 0; i < h->n_transfers; i++) {
         struct transfer *t = &h->transfers[i];
         if (!t->busy || t->expired)
@@ -411,10 +415,12 @@ static double expire_silent(struct http *h)
         if (left <= 0) {
             curl_multi_remove_handle(h->multi, t->easy);
             t->expired = true;
+            h->n_expired++;
             left = 0;
         }
         soonest = fmin(soonest, left);
     }
+    h->silence_due = now + soonest; /* those that begin or are heard meanwhile come later */
     return soonest;
 }
 
@@ -489,10 +495,11 @@ static struct transfer *next_ended(struct http *h, CURLcode *rc)
         curl_multi_remove_handle(h->multi, t->easy);
         return t;
     }
-    for (unsigned i = 0; i < h->n_transfers; i++) {
+    for (unsigned i = 0; i < h->n_transfers && h->n_expired > 0; i++) {
         struct transfer *t = &h->transfers[i];
         if (t->expired) {
             t->expired = false;
+            h->n_expired--;
             *rc = CURLE_OPERATION_TIMEDOUT;
             snprintf(t->detail, sizeof t->detail, "no word from the server for %.0f s", h->timeout);
             return t;
@@ -521,6 +528,8 @@ bool http_next(struct http *h, struct http_reply *reply)
     reply->body = t->reply.data;
     reply->len = t->reply.len;
     t->busy = false;
+    t->next_free = h->free;
+    h->free = t;
     h->busy--;
     return true;
 }

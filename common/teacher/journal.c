@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -18,7 +19,7 @@
 static const char header[] = "{\"journal\":\"groq-reason\",\"version\":1}\n";
 static const size_t longest_line = (size_t)64 << 20;
 enum { SYNC_LINES = 64 };
-static const double sync_seconds = 1;
+static const double sync_seconds = 1, least_sync_seconds = 0.1;
 
 void journal_key_hex(const unsigned char key[JOURNAL_KEY_SIZE], char out[2 * JOURNAL_KEY_SIZE + 1])
 {
@@ -274,7 +275,8 @@ int journal_sync(struct journal *j, bool now, struct error *err)
 {
     if (j->fd < 0 || j->unsynced == 0)
         return 0;
-    if (!now && j->unsynced < SYNC_LINES && monotonic_seconds() - j->last_sync < sync_seconds)
+    double since = now ? INFINITY : monotonic_seconds() - j->last_sync;
+    if (since < (j->unsynced < SYNC_LINES ? sync_seconds : least_sync_seconds))
         return 0;
     if (fdatasync(j->fd) < 0)
         return error_set(err, STATUS_FAILURE, "%s: %s", j->path, strerror(errno));

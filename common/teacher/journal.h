@@ -4,9 +4,9 @@
  *     {"key":"<sha256>","status":"ok","content":"...","model":"...","usage":{...},"attempts":1,"ms":412}
  *
  * Append-only; a line is one write(2), so a kill loses at most the answers still in flight. What a crash left of a line
- * at the end is cut off when the file is opened next. fsync after 64 lines or a second, whichever is first, and at the
- * end. The file is locked (flock) while it is open. Raw answers are kept, not rows: a better parser needs no new
- * question. In memory there is a key and a place for each answer, nothing more.
+ * at the end is cut off when the file is opened next. fsync after 64 lines or a second, whichever is first, but no
+ * more than ten times a second, and at the end. The file is locked (flock) while it is open. Raw answers are kept, not
+ * rows: a better parser needs no new question. In memory there is a key and a place for each answer, nothing more.
  */
 #ifndef TEACHER_JOURNAL_H
 #define TEACHER_JOURNAL_H
