@@ -47,7 +47,7 @@ like "$(cat out)" '^batch_1  completed  50 of 50 answered, 0 failed  to be fetch
 run 0 "fetch" fetch --price 1,10 -o rows.out rows
 same_bytes rows.out live "gives the rows of the live run"
 is "$(grep -c '"batch":true' happy.ndjson)" "$questions" "the journal tells what was bought at the batch's price"
-like "$(grep completed err)" "batch batch_1 completed: 50 answered, 0 failed; [0-9]+ tokens in, [0-9]+ out at batch price, \\$0\.[0-9]+" "the tokens are told"
+like "$(grep completed err)" "batch batch_1 completed: 50 answered, 0 failed; [0-9]+ tokens in, [0-9]+ out at batch price, \\\$0\.[0-9]+" "the tokens are told"
 before=$(wc -l <happy.log)
 run 0 "fetch again" fetch rows
 same_bytes out live "gives them again"

@@ -13,6 +13,7 @@ run_fails() { # STATUS NAME FAULT PATTERN [OPTION...]
     printf '%s\n' "$3" >faults
     : >"$scheme-run.log"
     shift 4
+    # shellcheck disable=SC2086
     is_rc "$status" "$name" -- groq-reason --no-journal --base-url "$url" $trust --concurrency 1 "$@" four
     like "$(cat err)" "$pattern" "$name: says why"
 }
@@ -20,6 +21,7 @@ rows_written() { # NUMBERS NAME
     is "$(sed 's/.*"idx":\([0-9]\).*/\1/' out | tr -d '\n')" "$1" "$scheme: $2"
 }
 wait0='"headers":{"Retry-After":"0"}'
+# shellcheck disable=SC2016
 run_failures() {
     run_fails 2 "a bad key" '{"status":401,"body":{"error":{"message":"Invalid API Key {auth}","code":"invalid_api_key"}}}' \
         '^groq-reason: the server says \(HTTP 401\): Invalid API Key \*+$'
