@@ -377,7 +377,7 @@ ALL = ["label", "soft", "counterfactual", "cue-text", "rationale-text", "keyword
        "polarity"]
 ANY_CLASSES = [term for term in ALL if term not in ("counterfactual", "polarity")]
 # Settings, terms, temperature, rows, share of the tokens in cues. The last two are for rules that few rows do not meet:
-# 2 % of the reasonings are more than 5, a keyword stands in 5 reasonings from 1,000 on, and there are 2,000 at most.
+# 0.5 % of the reasonings are more than 5, a keyword stands in 5 reasonings from 1,000 on, and there are 2,000 at most.
 CONFIGURATIONS = {
     "2x48 gelu": (dict(num_hidden_layers=2, hidden_size=48, num_attention_heads=3, intermediate_size=96,
                        vocab_size=130, max_position_embeddings=40), ALL, 1, 160, 0.4),

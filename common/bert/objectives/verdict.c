@@ -17,6 +17,7 @@ static const char *const fixed[] = {
     "complaint",  "approval",    "disapproval",  "recommends",   "thumbs"};
 
 enum { FEWEST_ROWS = 5 };
+static const double fewest_share = 0.005;
 
 static bool is_fixed(const struct verdict *v, const char *word)
 {
@@ -70,7 +71,7 @@ static bool gives_away(const size_t *of, const size_t *rows, size_t classes)
         all += of[c];
         total += rows[c];
     }
-    double least = 0.02 * (double)total > FEWEST_ROWS ? 0.02 * (double)total : FEWEST_ROWS;
+    double share = fewest_share * (double)total, least = share > FEWEST_ROWS ? share : FEWEST_ROWS;
     if ((double)all < least)
         return false;
     for (size_t c = 0; c < classes; c++) {

@@ -133,7 +133,7 @@ def verdict_words(rows, tokens, classes):
         return [word for _, word in tokens.words(row["reason_ids"]) if tokens.is_text(word) and word not in own]
     counts, totals = count_words(rows, classes, words_of)
     return {word for word, of in counts.items()
-            if sum(of) >= max(5, 0.02 * sum(totals)) and max(map(abs, log_odds(of, totals))) > 2}
+            if sum(of) >= max(5, 0.005 * sum(totals)) and max(map(abs, log_odds(of, totals))) > 2}
 
 
 def vocabulary_of(rows, tokens, classes, is_verdict):
