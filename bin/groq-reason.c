@@ -50,7 +50,7 @@ struct run {
     struct endpoint endpoint;
     struct key key;
     struct answer_rules rules;
-    char *template, *sends_nothing;
+    char *template, *sends_nothing, *journal_path; /* the last NULL: no journal */
     int sends_nothing_status;
     struct price price;
     struct journal journal;
@@ -183,6 +183,7 @@ static void open_key(struct run *r, const struct profile *profile)
         die_error(&err);
     find_hindrance(r, profile);
     r->journal.fd = -1;
+    r->journal_path = r->options.keep_journal ? journal_path(&r->options) : NULL;
 }
 
 /* Where nothing can be sent, only a journal that may hold the answers is worth a start: nothing is read from stdin
@@ -191,7 +192,7 @@ static void open_journal(struct run *r)
 {
     const struct options *o = &r->options;
     struct error err = {0};
-    char *path = o->keep_journal ? journal_path(o) : NULL;
+    const char *path = r->journal_path;
     bool needed = r->sends_nothing && o->ask != 0 && !o->dry_run;
     if (needed && (!path || !path_exists(path)))
         die(r->sends_nothing_status, "%s", r->sends_nothing);
@@ -203,7 +204,6 @@ static void open_journal(struct run *r)
         inform(0, "journal %s (%zu answers; --no-journal to do without)", path, r->journal.n_entries);
     if (r->journal.unusable)
         warn("%s: %llu lines are no entries and were left alone", path, (unsigned long long)r->journal.unusable);
-    free(path);
 }
 
 /* Prices, caps and where they are told. */
@@ -445,10 +445,9 @@ static void run_batch(struct run *r, enum batch_command command, const char *ope
 {
     struct options *o = &r->options;
     struct error err = {0};
-    char *path = journal_path(o);
     const struct batch_settings settings = {
         .asker = &r->asker,
-        .journal_path = path,
+        .journal_path = r->journal_path,
         .rows = command == BATCH_SUBMIT || (command == BATCH_FETCH && operand) ? &r->lines : NULL,
         .window = &r->window,
         .output = &r->output,
@@ -465,7 +464,6 @@ static void run_batch(struct run *r, enum batch_command command, const char *ope
     if (err.status)
         asker_stop(&r->asker, err.status, "%s", err.text);
     r->partial = status == STATUS_PARTIAL;
-    free(path);
 }
 
 /* ---- the end ---- */
@@ -543,6 +541,7 @@ static int finish(struct run *r)
     answer_rules_free(&r->rules);
     free(r->template);
     free(r->sends_nothing);
+    free(r->journal_path);
     return status;
 }
 
