@@ -263,7 +263,7 @@ static void open_asker(struct run *r, const struct profile *profile)
         .format_fixed = strcmp(o->format, "auto") != 0,
         .retries = (unsigned)o->retries,
         .max_wait = o->max_wait,
-        .price = r->price,
+        .price = o->batch ? price_in_batch(&r->price) : r->price,
         .max_cost = o->max_cost_given ? o->max_cost : -1,
         .max_tokens = o->max_tokens > 0 ? o->max_tokens : -1,
         .sends_nothing = r->sends_nothing,
@@ -408,14 +408,17 @@ static void look_ahead(struct run *r)
 {
     struct dry_run dry = {0};
     struct buf text = {0};
+    struct key_set ordered = {0};
     struct error err = {0};
     const struct options *o = &r->options;
-    if (dry_run_read(&dry, &r->asker, &r->lines, o->ask, (unsigned)o->samples, complain_of, &err) < 0)
+    if ((o->batch && batch_open_questions(r->journal_path, &ordered, &err) < 0) ||
+        dry_run_read(&dry, &r->asker, &r->lines, o->ask, (unsigned)o->samples, &ordered, complain_of, &err) < 0)
         asker_stop(&r->asker, err.status, "%s", err.text);
     dry_run_write(&dry, &r->asker, &text);
     if (!r->asker.stop_status)
         output_write(&r->output, text.data, text.len);
     buf_free(&text);
+    key_set_free(&ordered);
     dry_run_free(&dry);
 }
 
@@ -432,11 +435,11 @@ static enum batch_command check_batch(const struct options *o, const char *opera
     enum batch_command command = (enum batch_command)batch_command_find(o->batch);
     if (!o->keep_journal)
         cli_usage_error("--batch needs a journal: it is where the answers go");
-    if (o->dry_run || o->reparse)
-        cli_usage_error("--batch and --%s do not go together", o->dry_run ? "dry-run" : "reparse");
+    if (o->reparse || (o->dry_run && command != BATCH_SUBMIT))
+        cli_usage_error("--batch %s and --%s do not go together", o->batch, o->reparse ? "reparse" : "dry-run");
     if (operand && (command == BATCH_STATUS || command == BATCH_CANCEL))
         cli_usage_error("--batch %s takes no rows", o->batch);
-    if (o->output && (command != BATCH_FETCH || !operand))
+    if (o->output && !o->dry_run && (command != BATCH_FETCH || !operand))
         cli_usage_error("--batch %s writes no rows%s", o->batch, command == BATCH_FETCH ? " without FILE" : "");
     return command;
 }
@@ -453,6 +456,7 @@ static void run_batch(struct run *r, enum batch_command command, const char *ope
         .output = &r->output,
         .ask = o->ask,
         .samples = (unsigned)o->samples,
+        .unordered = o->unordered,
         .completion_window = o->batch_window                     ? o->batch_window
                              : strcmp(o->profile, "openai") == 0 ? "24h"
                                                                  : "7d",
@@ -666,10 +670,10 @@ int main(int argc, char **argv)
     if (output_open(&r.output, r.options.output, false, &err) < 0)
         die_error(&err);
     open_asker(&r, profile);
-    if (r.options.batch)
-        run_batch(&r, command, argv[operand]);
-    else if (r.options.dry_run)
+    if (r.options.dry_run)
         look_ahead(&r);
+    else if (r.options.batch)
+        run_batch(&r, command, argv[operand]);
     else
         label_rows(&r);
     return finish(&r);

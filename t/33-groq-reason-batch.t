@@ -47,7 +47,7 @@ like "$(cat out)" '^batch_1  completed  50 of 50 answered, 0 failed  to be fetch
 run 0 "fetch" fetch --price 1,10 -o rows.out rows
 same_bytes rows.out live "gives the rows of the live run"
 is "$(grep -c '"batch":true' happy.ndjson)" "$questions" "the journal tells what was bought at the batch's price"
-like "$(grep completed err)" "batch batch_1 completed: 50 answered, 0 failed; [0-9]+ tokens in, [0-9]+ out at batch price, \\\$0\.[0-9]+" "the tokens are told"
+like "$(grep completed err)" "batch batch_1 completed: 50 answered, 0 failed; [0-9]+ tokens in, [0-9]+ out at batch price, [$]0[.]0[0-9]+" "the tokens are told"
 before=$(wc -l <happy.log)
 run 0 "fetch again" fetch rows
 same_bytes out live "gives them again"
@@ -203,6 +203,42 @@ printf '%s\n' "11 1 1024" "13 2 1024" "14 2 2048" "15 1 1024" "16 1 1024" "17 1 
 same_bytes got expected "a bad answer with another seed, a cut one with twice the room"
 run 0 "and then" fetch ten
 is "$(grep -c '"status":"ok"' out)" 10 "all are answered"
+stop_batches
+
+# ---- samples, order, prices, caps ----
+start_batches accounts
+run 0 "what a submit would cost" submit --dry-run --price 1,10 -o dry ten
+like "$(cat dry)" '^to ask               10$' "is told"
+like "$(grep '^cost' dry)" '^cost                 at most about [$]0[.]052[0-9]' "at the batch's price"
+is "$(wc -l <accounts.log)$(ls accounts.ndjson* 2>&1 | grep -c batches)" 00 "and neither asks nor writes"
+run 2 "a fetch would not" fetch --dry-run ten
+run 2 "--reparse" fetch --reparse ten
+run 4 "a cap on the cost" submit --price 1,10 --max-cost 0.02 ten
+like "$(cat err)" 'batch batch_1: 3 questions' "orders what keeps within it"
+like "$(tail -n 1 err)" '^groq-reason: --max-cost is reached: what is ordered may take [0-9]+ tokens and cost [$]0[.]015[0-9]; run it again for the rest$' "and says so"
+run 0 "a dry run beside an open batch" submit --dry-run ten
+like "$(cat out)" '^in open batches      3$' "counts it"
+like "$(cat out)" '^to ask               7$' "and the others"
+run 4 "a cap on the tokens" submit --max-tokens-total 3000 ten
+like "$(tail -n 1 err)" '^groq-reason: --max-tokens-total is reached: what is ordered may take 2[0-9]+ tokens; run' "likewise"
+run 4 "answers of the middle" fetch --unordered --ask 8 ten
+is "$(grep -c '"status":"ok"' out)$(wc -l <out)" 57 "leave without the others, where order does not matter"
+plan '{"answers":[{"sentence":"12","content":"x"}]}'
+run 0 "three samples" submit --samples 3 ten
+like "$(tail -n 1 err)" ': 30 questions in 1 batches' "are three questions"
+run 3 "their fetch" fetch --samples 3 --price 1,10 --report report ten
+is "$(grep -c '"probs":' out)" 9 "lets them vote"
+like "$(sed 1q report)" '"samples":\[\{"source":"journal".*"cost":' "a report tells what they took"
+python3 - <<'END' >got
+import json
+cost = 0
+for line in open("report"):
+    event = json.loads(line)
+    if event["event"] == "end":
+        print(event["usage"]["prompt_tokens"] > 6000, abs(event["cost"] - event["usage"]["prompt_tokens"] * 0.5e-6 -
+                                                          event["usage"]["completion_tokens"] * 5e-6) < 1e-9)
+END
+is "$(cat got)" "True True" "at the batch's price, in all"
 stop_batches
 
 # ---- the state file ----

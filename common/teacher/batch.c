@@ -110,10 +110,10 @@ bool batch_is_here(const struct batch *b, const struct batch_part *part)
     return strcmp(part->server, b->api.http_settings.endpoint->identity) == 0;
 }
 
-void batch_open_keys(const struct batch *b, struct key_set *keys)
+void batch_open_keys(const struct batch_state *state, struct key_set *keys)
 {
-    for (size_t i = 0; i < b->state.n; i++) {
-        const struct batch_part *part = &b->state.parts[i];
+    for (size_t i = 0; i < state->n; i++) {
+        const struct batch_part *part = &state->parts[i];
         for (size_t k = 0; batch_part_is_open(part) && k < part->keys.n; k++)
             key_set_add(keys, part->keys.keys[k]);
     }
@@ -275,6 +275,16 @@ static int cancel(struct batch *b, struct error *err)
 }
 
 /* ---- all ---- */
+
+int batch_open_questions(const char *journal_path, struct key_set *keys, struct error *err)
+{
+    struct batch_state state;
+    if (batch_state_open(&state, journal_path, false, err) < 0)
+        return -1;
+    batch_open_keys(&state, keys);
+    batch_state_close(&state);
+    return 0;
+}
 
 int batch_run(enum batch_command command, const struct batch_settings *s, struct error *err)
 {

@@ -17,6 +17,7 @@
 #include "base/io.h"
 #include "teacher/asker.h"
 #include "teacher/batch_api.h"
+#include "teacher/key_set.h"
 #include "teacher/window.h"
 #include "wire/lines.h"
 
@@ -24,13 +25,14 @@ enum batch_command { BATCH_SUBMIT, BATCH_STATUS, BATCH_FETCH, BATCH_CANCEL };
 #define BATCH_COMMANDS "submit|status|fetch|cancel"
 
 struct batch_settings {
-    struct asker *asker; /* its settings; its journal is open for submit and fetch */
+    struct asker *asker; /* its settings, with the price of batches; its journal is open for submit and fetch */
     const char *journal_path;
     struct lines *rows; /* NULL: none */
     struct window *window;
     struct output *output;
     long ask;                      /* rows to ask for; below 0: all */
     unsigned samples;              /* questions a row */
+    bool unordered;                /* fetch: rows need not wait for those before them */
     const char *completion_window; /* "24h" to "7d" */
     size_t most_lines;             /* of a batch */
     struct api_signals signals;
@@ -40,6 +42,9 @@ struct batch_settings {
 
 /* The command's number; -1 for another name. */
 int batch_command_find(const char *name);
+
+/* Adds the questions that open batches hold to `keys`; nothing is changed, and nobody is asked. */
+int batch_open_questions(const char *journal_path, struct key_set *keys, struct error *err);
 
 /* Returns the exit status: STATUS_OK, STATUS_PARTIAL, or with err that of the error: STATUS_RESUMABLE also where
  * batches are open or rows have no answer yet. */

@@ -32,7 +32,6 @@ static void tell(const struct fetch *f, const struct batch_part *part, const str
                  const struct batch_results *r)
 {
     const struct batch *b = f->batch;
-    double cost = price_of(&b->settings->asker->spending.price, &r->usage);
     struct buf text = {0};
     buf_addf(&text, "batch %s %s: %llu answered, %llu failed", part->batch, info->state,
              (unsigned long long)r->answered, (unsigned long long)r->failed);
@@ -42,12 +41,14 @@ static void tell(const struct fetch *f, const struct batch_part *part, const str
         buf_addf(&text, " (%s)", r->first_words);
     if (r->usage.total >= 0 || r->usage.prompt >= 0)
         buf_addf(&text, "; %lld tokens in, %lld out at batch price", r->usage.prompt, r->usage.completion);
-    if (cost >= 0) {
+    if (r->answered + r->failed > 0)
         buf_addstr(&text, ", ");
-        cost_write(&text, cost * price_batch_share);
-    }
-    if (r->usage_missing)
-        buf_addf(&text, "; %llu answers did not tell their tokens", (unsigned long long)r->usage_missing);
+    if (r->answered + r->failed > 0 && r->spending.price.known)
+        cost_write(&text, r->spending.cost);
+    else if (r->answered + r->failed > 0)
+        buf_addstr(&text, "unpriced (no --price)");
+    if (r->spending.unpriced)
+        buf_addf(&text, "; %llu answers did not tell their tokens", (unsigned long long)r->spending.unpriced);
     batch_say(b, "%s", text.data);
     buf_free(&text);
     if (*info->errors)
@@ -72,11 +73,11 @@ static bool lacks_lines(const struct batch_results *r, const struct batch_info *
 static int take_results(struct fetch *f, struct batch_part *part, const struct batch_info *info, struct error *err)
 {
     struct batch *b = f->batch;
-    const struct asker_settings *a = &b->settings->asker->settings;
+    struct asker *a = b->settings->asker;
     struct batch_results r;
     int result = -1;
     for (int tries = 0; tries < 2; tries++) {
-        if (results_init(&r, a->journal, a->http.key, part, err) < 0)
+        if (results_init(&r, a, part, err) < 0)
             return -1;
         result = read_files(f, info, &r, err);
         if (result < 0 || !lacks_lines(&r, info) || tries == 1)
@@ -90,6 +91,9 @@ static int take_results(struct fetch *f, struct batch_part *part, const struct b
                        info->completed + info->failed, (unsigned long long)r.lines);
     if (result == 0) {
         tell(f, part, info, &r);
+        usage_add(&a->usage, &r.usage);
+        a->spending.cost += r.spending.cost;
+        a->spending.unpriced += r.spending.unpriced;
         f->unanswered += r.unanswered;
         f->failed += r.failed;
         f->ended++;
@@ -168,7 +172,7 @@ static int take_row(void *user, const struct batch_row *row, struct error *err)
     f->rows++;
     f->pending += !settled;
     f->pending_open += waits;
-    if (f->pending) /* what is written is an unbroken beginning */
+    if (!settled || (f->pending && !s->unordered)) /* what is written is an unbroken beginning */
         return 0;
     if (window_add(s->window, s->asker, row->line, row->len, row->number, row->ask, &why, err) < 0)
         return -1;
@@ -179,7 +183,7 @@ static int take_row(void *user, const struct batch_row *row, struct error *err)
 static int write_rows(struct fetch *f, struct error *err)
 {
     const struct batch_settings *s = f->batch->settings;
-    batch_open_keys(f->batch, &f->open);
+    batch_open_keys(&f->batch->state, &f->open);
     if (batch_each_row(f->batch, take_row, f, err) < 0)
         return err->status ? err->status : s->output->error.status;
     batch_say(f->batch, "%llu rows: %llu written, %llu of them failed", (unsigned long long)f->rows,

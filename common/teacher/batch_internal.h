@@ -33,7 +33,7 @@ void batch_complain(const struct batch *batch, const char *format, ...) __attrib
 /* Whether the part is at the server that this run talks to. */
 bool batch_is_here(const struct batch *batch, const struct batch_part *part);
 /* The keys of all questions in open batches. */
-void batch_open_keys(const struct batch *batch, struct key_set *keys);
+void batch_open_keys(const struct batch_state *state, struct key_set *keys);
 
 int batch_submit(struct batch *batch, struct error *err);
 int batch_fetch(struct batch *batch, struct error *err);

@@ -16,10 +16,11 @@
 static const size_t longest_line = (size_t)64 << 20;
 enum { SEEN_FAILED = 1, SEEN_ANSWERED = 2 };
 
-int results_init(struct batch_results *r, struct journal *journal, const struct key *key, const struct batch_part *part,
-                 struct error *err)
+int results_init(struct batch_results *r, const struct asker *asker, const struct batch_part *part, struct error *err)
 {
-    *r = (struct batch_results){.usage = usage_unknown, .journal = journal, .key = key, .part = part};
+    *r = (struct batch_results){
+        .usage = usage_unknown, .journal = asker->settings.journal, .key = asker->settings.http.key, .part = part};
+    spending_init(&r->spending, &asker->spending.price, -1, -1);
     if (answer_rules_labels(&r->rules, part->labels, err) < 0)
         return -1;
     r->rules.counterfactual = part->counterfactual;
@@ -108,7 +109,7 @@ static int take_reply(struct batch_results *r, const unsigned char *key, long st
     buf_reset(&r->text);
     if (parsed)
         usage_add(&r->usage, &r->completion.usage);
-    r->usage_missing += v.action == ACTION_ANSWER && r->completion.usage.prompt < 0 && r->completion.usage.total < 0;
+    spending_settle(&r->spending, (struct stake){0, 0}, &r->completion.usage, v.action == ACTION_ANSWER);
     reading_begin(&record, &r->completion);
     if (v.action == ACTION_ANSWER) {
         if (reading_take(&record, &r->completion, &rules, &r->text, &r->answer, &fault) == READING_ANSWER)

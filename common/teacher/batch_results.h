@@ -12,8 +12,10 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "teacher/asker.h"
 #include "teacher/batch_state.h"
 #include "teacher/completion.h"
+#include "teacher/cost.h"
 #include "teacher/journal.h"
 #include "teacher/key.h"
 
@@ -24,8 +26,8 @@ struct batch_results {
     uint64_t unanswered;                   /* questions that are to be asked anew; known after results_end */
     uint64_t unknown, doubled, unreadable; /* lines: of no question of the part, of one that was answered, no JSON */
     struct usage usage;
-    uint64_t usage_missing;
-    char first_words[512]; /* what the server says of the first question that it did not answer; "" */
+    struct spending spending; /* at the asker's price */
+    char first_words[512];    /* what the server says of the first question that it did not answer; "" */
     /* its own */
     struct journal *journal;
     const struct key *key;
@@ -40,8 +42,8 @@ struct batch_results {
 };
 
 /* All pointers must live until results_free. -1: the part's labels cannot be read. */
-int results_init(struct batch_results *results, struct journal *journal, const struct key *key,
-                 const struct batch_part *part, struct error *err);
+int results_init(struct batch_results *results, const struct asker *asker, const struct batch_part *part,
+                 struct error *err);
 /* Reads one of the files, from its beginning. -1: the file or the journal failed. */
 int results_read(struct batch_results *results, int fd, struct error *err);
 /* Makes the journal safe on the disk and counts what is left. */

@@ -15,6 +15,7 @@ struct submit {
     struct key_set open, seen; /* questions of open batches; of the rows so far */
     struct buf body, text;
     char *labels;
+    bool capped; /* --max-cost or --max-tokens-total ends the reading */
     uint64_t rows, unaskable, answered, waiting, ordered, parts;
 };
 
@@ -97,23 +98,49 @@ static int ship(struct submit *s, struct error *err)
 
 /* The request: the first, or after an answer that was off schema the next of the same question. */
 static int write_body(struct submit *s, const struct batch_row *row, unsigned sample, const unsigned char *key,
-                      struct error *err)
+                      bool *cut, struct error *err)
 {
     struct asker *a = s->batch->settings->asker;
     struct record before;
     unsigned tries = 0;
-    bool cut = false, this_run;
+    bool this_run;
+    *cut = false;
     int found = journal_find(a->settings.journal, key, &before, &this_run, err);
     if (found < 0)
         return -1;
     if (found > 0 && !before.ok) {
-        cut = strcmp(before.kind, "truncated") == 0;
-        if (cut || strcmp(before.kind, "bad_json") == 0 || strcmp(before.kind, "bad_label") == 0)
+        *cut = strcmp(before.kind, "truncated") == 0;
+        if (*cut || strcmp(before.kind, "bad_json") == 0 || strcmp(before.kind, "bad_label") == 0)
             tries = before.attempts > 0 && before.attempts < 1000 ? (unsigned)before.attempts : 1;
     }
     buf_reset(&s->body);
-    asker_body(a, row->sentence.at, row->sentence.len, sample, tries, cut, &s->body);
+    asker_body(a, row->sentence.at, row->sentence.len, sample, tries, *cut, &s->body);
     return 0;
+}
+
+/* Counts what the question may cost; -1 where that is more than the caps leave. */
+static int reserve(struct submit *s, bool cut, struct error *err)
+{
+    struct asker *a = s->batch->settings->asker;
+    struct spending *spending = &a->spending;
+    const struct stake stake = {.prompt = (long)(s->body.len / 4) + 1, .completion = a->settings.prompt.budget << cut};
+    if (spending_allows(spending, stake)) {
+        spending_stake(spending, stake);
+        return 0;
+    }
+    struct buf text = {0};
+    buf_addf(&text, "%s%s%s is reached: what is ordered may take %lld tokens",
+             spending->max_cost >= 0 ? "--max-cost" : "",
+             spending->max_cost >= 0 && spending->max_tokens >= 0 ? " or " : "",
+             spending->max_tokens >= 0 ? "--max-tokens-total" : "", spending->staked_tokens);
+    if (spending->price.known) {
+        buf_addstr(&text, " and cost ");
+        cost_write(&text, spending->staked_cost);
+    }
+    error_set(err, STATUS_RESUMABLE, "%s; run it again for the rest", text.data);
+    buf_free(&text);
+    s->capped = true;
+    return -1;
 }
 
 static int add_question(struct submit *s, const struct batch_row *row, unsigned sample, struct error *err)
@@ -121,6 +148,7 @@ static int add_question(struct submit *s, const struct batch_row *row, unsigned 
     const struct batch_settings *settings = s->batch->settings;
     unsigned char key[JOURNAL_KEY_SIZE];
     struct record record;
+    bool cut;
     asker_key(settings->asker, row->sentence.at, row->sentence.len, sample, key);
     if (!key_set_add(&s->seen, key))
         return 0;
@@ -134,7 +162,7 @@ static int add_question(struct submit *s, const struct batch_row *row, unsigned 
         s->answered += answered > 0;
         return answered < 0 ? -1 : 0;
     }
-    if (write_body(s, row, sample, key, err) < 0)
+    if (write_body(s, row, sample, key, &cut, err) < 0 || reserve(s, cut, err) < 0)
         return -1;
     if ((s->lines.keys.n == settings->most_lines || s->lines.bytes + batch_lines_size(&s->body) > most_bytes) &&
         ship(s, err) < 0)
@@ -184,13 +212,13 @@ static void summarise(const struct submit *s)
 int batch_submit(struct batch *b, struct error *err)
 {
     struct submit s = {.batch = b, .labels = join_labels(&b->settings->asker->settings.prompt.rules.labels)};
-    int result = STATUS_OK;
-    batch_open_keys(b, &s.open);
-    if (batch_lines_open(&s.lines, b->settings->journal_path, err) < 0 || batch_each_row(b, take_row, &s, err) < 0 ||
-        ship(&s, err) < 0)
-        result = err->status;
-    else if (s.unaskable)
-        result = STATUS_PARTIAL;
+    struct error end = {0}; /* what ends the reading of rows early */
+    batch_open_keys(&b->state, &s.open);
+    if (batch_lines_open(&s.lines, b->settings->journal_path, err) == 0) {
+        bool stops = batch_each_row(b, take_row, &s, &end) < 0 && !s.capped;
+        if (stops || ship(&s, err) == 0) /* what keeps within a cap is ordered */
+            *err = end;
+    }
     summarise(&s);
     batch_lines_close(&s.lines);
     key_set_free(&s.open);
@@ -198,5 +226,5 @@ int batch_submit(struct batch *b, struct error *err)
     buf_free(&s.body);
     buf_free(&s.text);
     free(s.labels);
-    return result;
+    return err->status ? err->status : s.unaskable ? STATUS_PARTIAL : STATUS_OK;
 }

@@ -32,6 +32,12 @@ int price_parse(struct price *p, const char *text, struct error *err)
                      "--price must be IN,OUT or IN,OUT,CACHED, each in dollars a million tokens, not '%s'", text);
 }
 
+struct price price_in_batch(const struct price *p)
+{
+    const double share = price_batch_share;
+    return (struct price){p->known, p->prompt * share, p->completion * share, p->cached * share};
+}
+
 double price_of(const struct price *p, const struct usage *u)
 {
     if (!p->known || u->prompt < 0 || u->completion < 0)

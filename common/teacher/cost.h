@@ -27,6 +27,7 @@ int price_parse(struct price *price, const char *text, struct error *err);
 double price_of(const struct price *price, const struct usage *usage);
 /* What the same tokens cost in a batch; Groq and OpenAI take half. */
 extern const double price_batch_share;
+struct price price_in_batch(const struct price *price);
 /* "$0.0123", with as many decimals as tell. */
 void cost_write(struct buf *out, double dollars);
 

@@ -3,12 +3,12 @@
 
 #include <string.h>
 
-#include "teacher/key_set.h"
 #include "teacher/window.h"
 
 struct reader {
     struct dry_run *run;
     struct asker *asker;
+    const struct key_set *ordered;
     struct key_set seen;
     struct buf body, text;
 };
@@ -46,6 +46,10 @@ static int count_question(struct reader *r, const struct json_node *sentence, un
         learn(r, &record);
         return 0;
     }
+    if (key_set_find(r->ordered, key) >= 0) {
+        run->ordered++;
+        return 0;
+    }
     run->bytes += (double)r->body.len;
     if (run->request.len == 0)
         buf_add(&run->request, r->body.data, r->body.len);
@@ -61,9 +65,9 @@ static int count_row(struct reader *r, const struct json_node *sentence, unsigne
 }
 
 int dry_run_read(struct dry_run *run, struct asker *asker, struct lines *lines, long ask, unsigned samples,
-                 void (*complain)(const char *text), struct error *err)
+                 const struct key_set *ordered, void (*complain)(const char *text), struct error *err)
 {
-    struct reader r = {.run = run, .asker = asker};
+    struct reader r = {.run = run, .asker = asker, .ordered = ordered};
     struct json doc = {0};
     const char *line;
     size_t len;
@@ -113,7 +117,7 @@ static void write_cost(const struct dry_run *run, const struct asker *a, double 
 
 void dry_run_write(const struct dry_run *run, const struct asker *a, struct buf *out)
 {
-    uint64_t ask = run->questions - run->answered;
+    uint64_t ask = run->questions - run->answered - run->ordered;
     double prompt = run->bytes * (run->known ? run->known_prompt / run->known_bytes : 0.25);
     double most = (double)ask * (double)a->settings.prompt.budget;
     double completion = run->known ? (double)ask * run->known_completion / (double)run->known : most;
@@ -124,6 +128,8 @@ void dry_run_write(const struct dry_run *run, const struct asker *a, struct buf 
         buf_addf(out, "cannot be asked      %llu\n", (unsigned long long)run->unaskable);
     buf_addf(out, "distinct questions   %llu\n", (unsigned long long)run->questions);
     buf_addf(out, "in the journal       %llu\n", (unsigned long long)run->answered);
+    if (run->ordered > 0)
+        buf_addf(out, "in open batches      %llu\n", (unsigned long long)run->ordered);
     buf_addf(out, "to ask               %llu\n", (unsigned long long)ask);
     if (run->known > 0)
         buf_addf(out, "tokens in            about %.0f, by %llu answers in the journal\n", prompt,

@@ -12,12 +12,14 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "teacher/asker.h"
+#include "teacher/key_set.h"
 #include "wire/lines.h"
 
 struct dry_run {
     uint64_t rows, unaskable, passed;
     uint64_t questions; /* distinct, all samples */
     uint64_t answered;  /* of these, by the journal */
+    uint64_t ordered;   /* in open batches */
     double bytes;       /* of the requests for the others */
     /* of answers that one request gave: */
     uint64_t known;
@@ -25,9 +27,10 @@ struct dry_run {
     struct buf request; /* the first that would be sent */
 };
 
-/* Reads all rows; ask: as many of them are asked for, below 0: all. complain gets what is wrong with a row. */
+/* Reads all rows; ask: as many of them are asked for, below 0: all. ordered: questions that are left to the batches
+ * that hold them. complain gets what is wrong with a row. */
 int dry_run_read(struct dry_run *run, struct asker *asker, struct lines *lines, long ask, unsigned samples,
-                 void (*complain)(const char *text), struct error *err);
+                 const struct key_set *ordered, void (*complain)(const char *text), struct error *err);
 /* Appends the result as lines for a person, the first request last. */
 void dry_run_write(const struct dry_run *run, const struct asker *asker, struct buf *out);
 void dry_run_free(struct dry_run *run);
