@@ -38,7 +38,8 @@ static const size_t longest_prompt = 1 << 20;
 struct options {
     const char *output, *profile, *base_url, *model, *key_file, *labels, *prompt_file, *format, *effort, *ca_file,
         *journal, *price, *report, *batch, *batch_window;
-    bool counterfactual, keep_journal, keep_errors, reparse, dry_run, unordered, temperature_given, max_cost_given;
+    bool counterfactual, keep_journal, keep_errors, strict_input, reparse, dry_run, unordered, temperature_given,
+        max_cost_given;
     long ask, samples, seed, budget, concurrency, retries, timeout, max_tokens, batch_lines;
     double temperature, max_wait, max_cost, limits[LIMIT_KINDS];
 };
@@ -61,6 +62,7 @@ struct run {
     struct row_report report;
     uint64_t asked, complaints;
     bool input_ended, partial; /* partial: rows of a batch could not be asked, or failed */
+    struct error refused;      /* the line at which --strict-input ends the run; status 0: none */
     double drain_until;        /* 0: the run is not ending early */
 };
 
@@ -270,6 +272,7 @@ static void open_asker(struct run *r, const struct profile *profile)
     const struct window_settings rows = {.cap = window,
                                          .samples = (unsigned)o->samples,
                                          .unordered = o->unordered,
+                                         .strict = o->strict_input,
                                          .classes = r->rules.labels.n,
                                          .report = o->report ? &r->report : NULL};
     asker_init(&r->asker, &settings, window * rows.samples);
@@ -304,6 +307,11 @@ static void read_rows(struct run *r)
         if (got < 0)
             asker_stop(&r->asker, err.status, "%s", err.text);
         r->asked += got > 0;
+        if (why.status && r->options.strict_input) { /* what came before is finished first */
+            error_set(&r->refused, STATUS_USAGE, "%s: %s", r->lines.in.name, why.text);
+            r->input_ended = true;
+            continue;
+        }
         if (why.status && r->complaints++ < MOST_COMPLAINTS)
             complain("%s: %s", r->lines.in.name, why.text);
     }
@@ -380,6 +388,8 @@ static void label_rows(struct run *r)
         read_rows(r);
         window_write(&r->window, &r->asker, &r->output);
         show_progress(r);
+        if (r->window.n == 0 && r->input_ended && r->refused.status)
+            asker_stop(&r->asker, r->refused.status, "%s", r->refused.text);
         if ((r->window.n == 0 && r->input_ended) || is_drained(r))
             break;
         work(r);
@@ -590,6 +600,8 @@ static int parse_options(struct options *o, int argc, char **argv)
          .help = "do not ask again for rows that failed in an earlier run"},
         {'\0', "dry-run", CLI_FLAG, &o->dry_run,
          .help = "ask for nothing; tell how much would be asked, and the first request"},
+        {'\0', "strict-input", CLI_FLAG, &o->strict_input,
+         .help = "end the run at a line that cannot be asked, instead of passing it on as failed"},
         {'\0', "reparse", CLI_FLAG, &o->reparse,
          .help = "make the rows from the journal's raw answers alone; ask for nothing"},
         {'\0', "samples", CLI_LONG, &o->samples, "K", .min = 1, .max = 64,

@@ -13,6 +13,7 @@ run_fails() { # STATUS NAME FAULT PATTERN [OPTION...]
     printf '%s\n' "$3" >faults
     : >"$scheme-run.log"
     shift 4
+    # shellcheck disable=SC2086
     is_rc "$status" "$name" -- groq-reason --no-journal --base-url "$url" $trust --concurrency 1 "$@" four
     like "$(cat err)" "$pattern" "$name: says why"
 }
@@ -20,6 +21,7 @@ rows_written() { # NUMBERS NAME
     is "$(sed 's/.*"idx":\([0-9]\).*/\1/' out | tr -d '\n')" "$1" "$scheme: $2"
 }
 wait0='"headers":{"Retry-After":"0"}'
+# shellcheck disable=SC2016
 run_failures() {
     run_fails 2 "a bad key" '{"status":401,"body":{"error":{"message":"Invalid API Key {auth}","code":"invalid_api_key"}}}' \
         '^groq-reason: the server says \(HTTP 401\): Invalid API Key \*+$'
@@ -70,7 +72,7 @@ run_failures
 awk 'BEGIN { for (i = 0; i < 7; i++) printf "{\"idx\":%d,\"sentence\":\"%s %d\"}\n", i, i < 6 ? "bad" : "good", i }' >seven
 printf '{"sentence":"bad","status":500,%s,"body":{}}\n' "$wait0" >faults
 is_rc 3 "row after row fails for the server" -- groq-reason --no-journal --base-url "$url" --concurrency 1 --retries 0 --max-wait 1 seven
-is "$(grep -c '^groq-reason: warning: 5 rows one after another met errors of the server; a pause of 1 s$' err)" 1 "row after row fails for the server: there is one pause"
+like "$(cat err)" '^groq-reason: warning: 5 rows one after another met errors of the server; a pause of 1 s$' "row after row fails for the server: there is a pause"
 stop_teacher
 if command -v openssl >/dev/null 2>&1 &&
     openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=own -keyout own.key -out own.pem \

@@ -83,6 +83,12 @@ int window_add(struct window *w, struct asker *a, const char *line, size_t len, 
     const struct json_node *sentence = row_sentence(&w->doc, row->line, row->len, number, &row->unreadable, why);
     if (sentence)
         return ask_samples(w, a, row, sentence, err);
+    if (w->settings.strict) {
+        w->n--;
+        w->bytes -= len;
+        free(row->line);
+        return 0;
+    }
     record_write_error(&row->error, &(struct record){.kind = "input", .code = "", .message = why->text});
     return 0;
 }

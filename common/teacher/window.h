@@ -33,6 +33,7 @@ struct window_settings {
     size_t cap;       /* rows at a time */
     unsigned samples; /* questions a row */
     bool unordered;   /* rows need not wait for those before them */
+    bool strict;      /* a row that cannot be asked is not taken in */
     size_t classes;
     struct row_report *report; /* told of every row; NULL: nobody */
 };
