@@ -605,8 +605,6 @@ static int parse_options(struct options *o, int argc, char **argv)
          .help = "end the run at a line that cannot be asked, instead of passing it on as failed"},
         {'\0', "dry-run", CLI_FLAG, &o->dry_run,
          .help = "ask for nothing; tell how much would be asked, and the first request"},
-        {'\0', "strict-input", CLI_FLAG, &o->strict_input,
-         .help = "end the run at a line that cannot be asked, instead of passing it on as failed"},
         {'\0', "reparse", CLI_FLAG, &o->reparse,
          .help = "make the rows from the journal's raw answers alone; ask for nothing"},
         {'\0', "samples", CLI_LONG, &o->samples, "K", .min = 1, .max = 64,
