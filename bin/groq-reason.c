@@ -437,6 +437,8 @@ static enum batch_command check_batch(const struct options *o, const char *opera
         cli_usage_error("--batch needs a journal: it is where the answers go");
     if (o->reparse || (o->dry_run && command != BATCH_SUBMIT))
         cli_usage_error("--batch %s and --%s do not go together", o->batch, o->reparse ? "reparse" : "dry-run");
+    if (o->strict_input)
+        cli_usage_error("--batch %s and --strict-input do not go together", o->batch);
     if (operand && (command == BATCH_STATUS || command == BATCH_CANCEL))
         cli_usage_error("--batch %s takes no rows", o->batch);
     if (o->output && !o->dry_run && (command != BATCH_FETCH || !operand))

@@ -109,6 +109,12 @@ static void judge_rate_limit(struct verdict *v, const struct http_reply *reply, 
         v->wait = reply->limits.reset_tokens;
 }
 
+/* A server's own check of requests failed on the format, and it calls that its own error: llama-cpp-python does. */
+static bool refuses_format(const char *message)
+{
+    return strcasestr(message, "response_format") && (strcasestr(message, "validat") || strcasestr(message, "support"));
+}
+
 /* Does the error speak of the answer format? Servers have no code for it. */
 static bool names_format(const char *message)
 {
@@ -130,6 +136,9 @@ static void judge_bad_request(struct verdict *v, const struct completion *c)
     } else if (strcmp(c->error_code, "model_decommissioned") == 0 || strcmp(c->error_code, "model_not_found") == 0) {
         v->action = ACTION_STOP;
         v->status = STATUS_USAGE;
+    } else if (strcmp(c->error_code, "context_length_exceeded") == 0 ||
+               strcmp(c->error_type, "exceed_context_size_error") == 0) {
+        v->kind = "too_large";
     } else if (names_format(c->error_message)) {
         v->action = ACTION_LOWER;
     }
@@ -181,6 +190,8 @@ void verdict_reach(struct verdict *v, const struct http_reply *reply, const stru
     else if (reply->status == 400)
         judge_bad_request(v, c);
     else if (reply->status == 422 && names_format(c->error_message))
+        v->action = ACTION_LOWER;
+    else if (reply->status == 500 && refuses_format(c->error_message))
         v->action = ACTION_LOWER;
     else if (reply->status == 503)
         judge_unavailable(v, c);

@@ -460,6 +460,10 @@ static void test_verdicts(void)
                -1);
     verdict_is(400, "{\"error\":{\"message\":\"This model does not support response format `json_schema`\"}}",
                ACTION_LOWER, "bad_request", -1);
+    verdict_is(400, "{\"error\":{\"message\":\"maximum context length\",\"code\":\"context_length_exceeded\"}}",
+               ACTION_GIVE_UP, "too_large", -1);
+    verdict_is(400, "{\"error\":{\"code\":400,\"message\":\"m\",\"type\":\"exceed_context_size_error\"}}",
+               ACTION_GIVE_UP, "too_large", -1);
     verdict_is(400, "{\"error\":{\"message\":\"The JSON schema has features that are not supported\"}}", ACTION_LOWER,
                "bad_request", -1);
     verdict_is(422, "{\"detail\":\"Unsupported fields: {'response_format'}\"}", ACTION_LOWER, "unprocessable", -1);
@@ -478,6 +482,11 @@ static void test_verdicts(void)
                ACTION_STOP, "rate_limit", -1);
     verdict_is(498, "{}", ACTION_RETRY, "capacity", -1);
     verdict_is(500, "", ACTION_RETRY, "server", -1);
+    verdict_is(500, "{\"error\":{\"message\":\"the response_format was lost\"}}", ACTION_RETRY, "server", -1);
+    verdict_is(500,
+               "{\"error\":{\"message\":\"1 validation error:\\n  {'type': 'literal_error', 'loc': ('body', "
+               "'response_format', 'type')}\",\"type\":\"internal_server_error\"}}",
+               ACTION_LOWER, "server", -1);
     verdict_is(503, "{\"error\":{\"message\":\"over capacity\"}}", ACTION_RETRY, "server", -1);
     verdict_is(503, "{\"error\":{\"code\":503,\"message\":\"Loading model\",\"type\":\"unavailable_error\"}}",
                ACTION_OFFLINE, "server", -1);
