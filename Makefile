@@ -171,6 +171,15 @@ KILLS ?= 30
 prove-restart: all ## kill training runs and see that they end in the same bytes (KILLS=30; minutes)
 	BUILD='$(abspath $(BUILD))' t/long/kill-loop -n $(KILLS)
 
+.PHONY: prove-teacher bench-teacher
+teacher_environment = BUILD='$(abspath $(BUILD))' REAL_DATA='$(abspath $(REAL_DATA))'
+prove-teacher: all $(HELPERS) ## kill labelling runs, mix faults in, limit them as Groq does: nothing is lost or doubled (minutes)
+	$(teacher_environment) t/long/groq-kill-loop
+	$(teacher_environment) t/long/replay
+	$(teacher_environment) t/long/gate-figures
+bench-teacher: all $(HELPERS) ## what groq-reason itself costs: rows a second, processor time a row
+	$(teacher_environment) t/long/overhead
+
 # ---- the house ----
 .PHONY: deps demo install uninstall clean help
 deps: ## install the packages that the build and the tests need (Debian, Ubuntu)

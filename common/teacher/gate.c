@@ -79,13 +79,13 @@ static double share(enum limit_kind k, double tokens)
     return counts_tokens(k) ? tokens : 1;
 }
 
-/* The level at which so much may be taken. */
+/* The level at which so much may be taken. What is more than the bucket holds is for the server to refuse at once. */
 static double needed(const struct gate_bucket *b, enum limit_kind k, double amount)
 {
     double kept = is_daily(k) ? 0 : b->margin * b->limit;
     if (k == LIMIT_RPM)
         kept = fmin(fmax(kept, 1), b->limit / 10);
-    return fmin(amount + kept, b->limit);
+    return amount > b->limit ? -INFINITY : fmin(amount + kept, b->limit);
 }
 
 double gate_prompt_tokens(const struct gate *g, size_t bytes)

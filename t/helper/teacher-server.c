@@ -13,7 +13,8 @@
  * --latency        an answer takes so long
  * --fault-share P  part of the requests that meet a fault; which do and what it is depends on the seed, the sentence
  *                  and how often it has been asked, on nothing else
- * --log            a line of JSON for each request when it comes in: sentence, how often it was asked, status, fault
+ * --log            a line of JSON for each request when it comes in: when (monotonic seconds), sentence, how often it
+ *                  was asked, status, fault; and one when its reply has gone out
  *
  * The port of the system's choice goes to the port file once it is ready. At SIGTERM it prints its counts as a line of
  * JSON. It is for tests: it takes requests in the one form in which groq-reason writes them.
@@ -423,7 +424,7 @@ static void write_log(const struct connection *c, const struct sentence *s)
     struct buf line = {0};
     if (!log_file)
         return;
-    buf_addf(&line, "{\"n\":%llu,", (unsigned long long)c->number);
+    buf_addf(&line, "{\"n\":%llu,\"at\":%.6f,", (unsigned long long)c->number, limiter.last);
     add_member(&line, "sentence", s->text, s->len);
     buf_addf(&line, ",\"attempt\":%u,\"status\":%ld,\"fault\":\"%s\"}\n", s->attempts, c->status,
              fault_names[c->fault]);
@@ -456,7 +457,7 @@ static void take_request(struct connection *c, const char *path, const char *bod
     if (!s->content)
         invent(s);
     uint64_t hash = hash_of(s->text, s->len, s->attempts);
-    c->prompt = floor((double)len / bytes_per_token * (0.95 + 0.1 * part_of(hash)));
+    c->prompt = floor((double)len / bytes_per_token * (0.95 + 0.1 * part_of(s->hash)));
     c->budget = number_after(body, len, "\"max_completion_tokens\":") + number_after(body, len, "\"max_tokens\":");
     admit(c, now);
     apply_fault(c, s, now);
@@ -610,6 +611,8 @@ static bool send_reply(struct connection *c)
     if (c->writing)
         want(c, EPOLLIN, EPOLL_CTL_MOD);
     c->writing = false;
+    if (log_file && c->fault != FAULT_DROP)
+        fprintf(log_file, "{\"n\":%llu,\"replied\":%.6f}\n", (unsigned long long)c->number, monotonic_seconds());
     if (c->fault == FAULT_CUT || c->fault == FAULT_DROP || c->close_after) {
         hang_up(c);
         return false;
@@ -710,7 +713,7 @@ static void report(void)
         printf("%s%u", i ? "," : "", limiter.refused_in[i]);
     printf("],\"share\":{");
     bool comma = false;
-    for (int k = 0; k < LIMIT_KINDS && after > 0; k++) {
+    for (int k = LIMIT_RPM; k <= LIMIT_TPM && after > 0; k++) {
         if (options.limits[k] > 0) {
             printf("%s\"%s\":%.4f", comma ? "," : "", limit_name((enum limit_kind)k),
                    limiter.charged[k] / (options.limits[k] * after / period(k)));
