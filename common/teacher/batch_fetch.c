@@ -18,14 +18,26 @@ struct fetch {
 
 /* ---- batches ---- */
 
+/* One of the result files. One that the server has removed meanwhile is of no more use, and nothing to wait for. */
+static int read_file(struct fetch *f, const char *file, struct batch_results *r, struct error *err)
+{
+    struct batch_api *api = &f->batch->api;
+    if (!file)
+        return 0;
+    if (api_download(api, file, f->fd, err) == 0)
+        return results_read(r, f->fd, err);
+    if (!api->gone)
+        return -1;
+    batch_complain(f->batch, "batch %s: a file of its results is gone: %s", r->part->batch, err->text);
+    *err = (struct error){0};
+    return 0;
+}
+
 static int read_files(struct fetch *f, const struct batch_info *info, struct batch_results *r, struct error *err)
 {
-    const char *files[] = {info->output_file, info->error_file};
-    for (size_t i = 0; i < 2; i++) {
-        if (files[i] && (api_download(&f->batch->api, files[i], f->fd, err) < 0 || results_read(r, f->fd, err) < 0))
-            return -1;
-    }
-    return 0;
+    if (read_file(f, info->output_file, r, err) < 0)
+        return -1;
+    return read_file(f, info->error_file, r, err);
 }
 
 static void tell(const struct fetch *f, const struct batch_part *part, const struct batch_info *info,
