@@ -381,8 +381,25 @@ static void show_progress(struct run *r)
     buf_free(&note);
 }
 
+/* What batches hold is not waited for. */
+static void warn_of_batches(const struct run *r)
+{
+    struct key_set open = {0};
+    struct error err = {0};
+    if (!r->journal_path || r->sends_nothing)
+        return;
+    if (batch_open_questions(r->journal_path, &open, &err) < 0)
+        warn("%s", err.text);
+    else if (open.n > 0)
+        warn("%zu questions are in open batches; those among these rows are asked, and paid for, once more (--batch "
+             "fetch waits for them)",
+             open.n);
+    key_set_free(&open);
+}
+
 static void label_rows(struct run *r)
 {
+    warn_of_batches(r);
     progress_start(&r->progress, "rows", 0);
     while (!r->output.error.status) {
         read_rows(r);

@@ -38,6 +38,7 @@ plan '{"after":9,"shuffle":true}'
 run 4 "fetch of open batches" fetch rows
 is "$(cat out)" "" "has no rows yet"
 like "$(tail -n 1 err)" "^groq-reason: $n rows wait for open batches: fetch again later$" "and says so"
+like "$(groq-reason --base-url "$url" --model recorded --journal happy.ndjson /dev/null 2>&1)" "warning: $questions questions are in open batches" "a live run warns of them"
 run 0 "submit again" submit rows
 is "$(calls 'POST /v1/batches')" "$parts" "orders nothing twice"
 like "$(cat err)" "0 questions in 0 batches, $questions in open batches already" "and says why"
@@ -137,6 +138,10 @@ for errors in '[{"code":"x","message":"bad model","line":3},{"code":"y"}]' '{"ob
     *) like "$(cat err)" 'the server says: bad model( \(line 3\); y)?$' "are told" ;;
     esac
 done
+plan '{"state":"failed","errors":"red \\u001b[31m"}'
+run 0 "control bytes" submit twenty
+run 0 "in a status" status
+is "$(LC_ALL=C tr -d '\n -~' <out | wc -c)" 0 "do not reach the terminal"
 plan '{"after":9,"unanswered":["sentence 2"]}'
 is_rc 0 "a batch to cancel" -- groq-reason --base-url "$url" --model recorded --journal cancelled.ndjson --batch submit twenty
 groq="groq-reason --base-url $url --model recorded --journal cancelled.ndjson --batch"

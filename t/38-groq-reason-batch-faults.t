@@ -93,8 +93,29 @@ run 0 "its questions" submit --seed 2 ten
 like "$(tail -n 1 err)" ': 10 questions in 1 batches' "can be asked again"
 stop_batches
 
+start_batches gone
+run 0 "a batch" submit ten
+plan '{"calls":[{"call":"GET /v1/files/","status":404,"body":{"error":{"message":"No such file"}}}]}'
+run 4 "whose results the server has removed" fetch
+like "$(cat err)" 'a file of its results is gone: the server says \(HTTP 404\): No such file' "is told"
+plan '{}'
+run 0 "its questions" submit ten
+like "$(tail -n 1 err)" ': 10 questions in 1 batches' "can be asked again"
+stop_batches
+
 # ---- kill -9 at every point ----
 start_batches kills
+mkfifo pipe
+$groq submit pipe >out 2>err &
+tool=$!
+exec 3>pipe
+cat ten >&3
+sleep 0.3
+kill -s TERM $tool
+wait $tool
+is $? 143 "a signal while rows are awaited"
+exec 3>&-
+is "$(wc -l <kills.log)" 0 "ends it, and nothing is ordered"
 wait_stalled() {
     tries=0
     while ! grep -q stalled kills.log && [ $tries -lt 200 ]; do

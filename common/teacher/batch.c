@@ -197,6 +197,15 @@ static int show_part(struct batch *b, const struct batch_part *part, struct buf 
     return 0;
 }
 
+/* The line quotes the server, and goes to a terminal as like as not. */
+static void neutralise(struct buf *line)
+{
+    for (size_t i = 0; i + 1 < line->len; i++) {
+        if ((unsigned char)line->data[i] < ' ' || line->data[i] == 0x7f)
+            line->data[i] = '?';
+    }
+}
+
 static int status(struct batch *b, struct error *err)
 {
     struct buf line = {0};
@@ -211,6 +220,7 @@ static int status(struct batch *b, struct error *err)
         buf_reset(&line);
         result = show_part(b, part, &line, &open, err);
         n_open += open;
+        neutralise(&line);
         if (result == 0 && output_write(b->settings->output, line.data, line.len) < 0)
             break; /* the caller looks at output->error */
     }
@@ -296,6 +306,11 @@ int batch_run(enum batch_command command, const struct batch_settings *s, struct
                               .sends_nothing = a->sends_nothing,
                               .signals = s->signals}};
     int result = STATUS_OK;
+    if (command == BATCH_FETCH && a->journal->read_only) {
+        error_set(err, STATUS_FAILURE, "%s: may only be read, but answers would have to be kept in it",
+                  s->journal_path);
+        return err->status;
+    }
     b.api.http_settings.concurrency = 1;
     batch_api_init(&b.api);
     if (batch_state_open(&b.state, s->journal_path, command != BATCH_STATUS, err) < 0 ||

@@ -239,11 +239,20 @@ static long long number_of(const struct json *doc, const struct json_node *node,
     return json_get_long(json_member(doc, node, name), &value) && value >= 0 ? value : -1;
 }
 
-/* The name that the server gave to what was made; NULL where the reply has none that could stand in a URL. */
+/* A name that the server gives to a file or a batch; NULL where there is none that could stand in a URL. */
+static const char *name_of(const struct json *doc, const struct json_node *node, const char *member)
+{
+    const char *name = text_of(doc, node, member);
+    if (!name || name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.:")])
+        return NULL;
+    return name;
+}
+
+/* The name of what was made. */
 static char *copy_id(struct batch_api *api, const char *what, struct error *err)
 {
-    const char *id = text_of(&api->doc, json_root(&api->doc), "id");
-    if (id && id[strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.:")] == '\0')
+    const char *id = name_of(&api->doc, json_root(&api->doc), "id");
+    if (id)
         return xstrdup(id);
     api->unknown = true;
     error_set(err, STATUS_FAILURE, "the server does not name the %s", what);
@@ -330,7 +339,7 @@ static int find_in_page(const struct batch_api *api, const char *file, char **ba
 {
     const struct json_node *data = json_member(&api->doc, json_root(&api->doc), "data");
     for (const struct json_node *b = json_first(&api->doc, data); b; b = json_next(&api->doc, b)) {
-        const char *id = text_of(&api->doc, b, "id");
+        const char *id = name_of(&api->doc, b, "id");
         if (id && json_is(json_member(&api->doc, b, "input_file_id"), file)) {
             *batch = xstrdup(id);
             return 1;
@@ -462,7 +471,7 @@ int api_batch(struct batch_api *api, const char *batch, struct batch_info *info,
     const struct json *doc = &api->doc;
     const struct json_node *root = json_root(doc), *counts = json_member(doc, root, "request_counts");
     const char *state = text_of(doc, root, "status");
-    const char *output = text_of(doc, root, "output_file_id"), *errors = text_of(doc, root, "error_file_id");
+    const char *output = name_of(doc, root, "output_file_id"), *errors = name_of(doc, root, "error_file_id");
     if (!state)
         return error_set(err, STATUS_USAGE, "the server tells no status of batch %s", batch);
     snprintf(info->state, sizeof info->state, "%.31s", state);

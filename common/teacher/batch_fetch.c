@@ -12,20 +12,32 @@ struct fetch {
     int fd; /* takes a result file */
     struct key_set open;
     struct buf text;
-    uint64_t ended, open_batches, gone, unanswered, failed; /* batches; questions */
+    uint64_t open_batches, gone, unanswered, failed; /* batches; questions */
     uint64_t rows, pending, pending_open; /* rows; without an answer; of these with a question in an open batch */
 };
 
 /* ---- batches ---- */
 
+/* One of the result files. One that the server has removed meanwhile is of no more use, and nothing to wait for. */
+static int read_file(struct fetch *f, const char *file, struct batch_results *r, struct error *err)
+{
+    struct batch_api *api = &f->batch->api;
+    if (!file)
+        return 0;
+    if (api_download(api, file, f->fd, err) == 0)
+        return results_read(r, f->fd, err);
+    if (!api->gone)
+        return -1;
+    batch_complain(f->batch, "batch %s: a file of its results is gone: %s", r->part->batch, err->text);
+    *err = (struct error){0};
+    return 0;
+}
+
 static int read_files(struct fetch *f, const struct batch_info *info, struct batch_results *r, struct error *err)
 {
-    const char *files[] = {info->output_file, info->error_file};
-    for (size_t i = 0; i < 2; i++) {
-        if (files[i] && (api_download(&f->batch->api, files[i], f->fd, err) < 0 || results_read(r, f->fd, err) < 0))
-            return -1;
-    }
-    return 0;
+    if (read_file(f, info->output_file, r, err) < 0)
+        return -1;
+    return read_file(f, info->error_file, r, err);
 }
 
 static void tell(const struct fetch *f, const struct batch_part *part, const struct batch_info *info,
@@ -96,7 +108,6 @@ static int take_results(struct fetch *f, struct batch_part *part, const struct b
         a->spending.unpriced += r.spending.unpriced;
         f->unanswered += r.unanswered;
         f->failed += r.failed;
-        f->ended++;
         result = batch_state_note(&b->state, part, PART_FETCHED, info->state, err);
     }
     results_free(&r);
@@ -180,32 +191,29 @@ static int take_row(void *user, const struct batch_row *row, struct error *err)
     return s->output->error.status ? -1 : 0; /* the caller looks at it */
 }
 
-static int write_rows(struct fetch *f, struct error *err)
+/* Writes what can be written; the error says what cannot. */
+static void write_rows(struct fetch *f, struct error *err)
 {
     const struct batch_settings *s = f->batch->settings;
     batch_open_keys(&f->batch->state, &f->open);
     if (batch_each_row(f->batch, take_row, f, err) < 0)
-        return err->status ? err->status : s->output->error.status;
+        return;
+    f->failed = s->window->failed;
     batch_say(f->batch, "%llu rows: %llu written, %llu of them failed", (unsigned long long)f->rows,
               (unsigned long long)s->window->written, (unsigned long long)s->window->failed);
-    if (f->pending == f->pending_open && f->pending > 0)
-        return error_set(err, STATUS_RESUMABLE, "%llu rows wait for open batches: fetch again later",
-                         (unsigned long long)f->pending),
-               STATUS_RESUMABLE;
-    if (f->pending > 0)
-        return error_set(
-                   err, STATUS_RESUMABLE,
-                   "%llu rows have no answer yet, %llu of them in open batches; for the others run --batch submit "
-                   "again, or the same command without --batch to ask at once",
-                   (unsigned long long)f->pending, (unsigned long long)f->pending_open),
-               STATUS_RESUMABLE;
-    return s->window->failed ? STATUS_PARTIAL : STATUS_OK;
+    if (f->pending > f->pending_open)
+        error_set(
+            err, STATUS_RESUMABLE,
+            "%llu rows have no answer yet, %llu of them in open batches; for the others run --batch submit again, "
+            "or the same command without --batch to ask at once",
+            (unsigned long long)f->pending, (unsigned long long)f->pending_open);
+    else if (f->pending > 0)
+        error_set(err, STATUS_RESUMABLE, "%llu rows wait for open batches: fetch again later",
+                  (unsigned long long)f->pending);
 }
 
-/* ---- all ---- */
-
-/* The status of a run that was given no rows. */
-static int conclude(const struct fetch *f, struct error *err)
+/* The same where no rows were given. */
+static void conclude(const struct fetch *f, struct error *err)
 {
     if (f->unanswered)
         error_set(err, STATUS_RESUMABLE,
@@ -214,30 +222,25 @@ static int conclude(const struct fetch *f, struct error *err)
     else if (f->open_batches)
         error_set(err, STATUS_RESUMABLE, "%llu batches have not ended yet: fetch again later",
                   (unsigned long long)f->open_batches);
-    return err->status ? err->status : f->failed ? STATUS_PARTIAL : STATUS_OK;
 }
+
+/* ---- all ---- */
 
 int batch_fetch(struct batch *b, struct error *err)
 {
-    struct fetch f = {.batch = b};
-    int result = -1;
-    f.fd = file_without_name(b->settings->journal_path, err);
-    if (f.fd >= 0)
-        result = fetch_parts(&f, err);
-    if (result < 0)
-        result = err->status;
-    else if (b->settings->rows)
-        result = write_rows(&f, err);
-    else
-        result = conclude(&f, err);
-    if (f.gone && result < 128 && result != STATUS_FAILURE)
-        result = STATUS_USAGE;
-    if (f.gone && result == STATUS_USAGE && !err->status)
+    struct fetch f = {.batch = b, .fd = file_without_name(b->settings->journal_path, err)};
+    if (f.fd >= 0 && fetch_parts(&f, err) == 0) {
+        if (b->settings->rows)
+            write_rows(&f, err);
+        else
+            conclude(&f, err);
+    }
+    if (f.gone && (err->status == 0 || err->status == STATUS_RESUMABLE))
         error_set(err, STATUS_USAGE, "%llu batches are unknown to the server; --batch cancel gives them up",
                   (unsigned long long)f.gone);
     if (f.fd >= 0)
         close(f.fd);
     key_set_free(&f.open);
     buf_free(&f.text);
-    return result;
+    return err->status ? err->status : f.failed ? STATUS_PARTIAL : STATUS_OK;
 }
