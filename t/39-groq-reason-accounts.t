@@ -137,7 +137,7 @@ is "$(requests costs)" "$before" "the server was not asked"
 echo '{"mode":"slow","seconds":0.6}' >faults
 # shellcheck disable=SC2086
 is_rc 0 "a slow server" -- $ask --progress --price 1,10 --concurrency 2 twelve
-like "$(cat err)" "groq-reason: [0-9]+ of 12 rows, [0-9.]+ rows/s, 0:0[0-9] left, [0-9]+ tokens/min, \\\$0\.00[0-9]*, [12] under way; .*[0-9]+ of 18000 tokens" \
+like "$(cat err)" "groq-reason: [0-9]+ of 12 rows, [0-9.]+ rows/s, 0:0[0-9] left, [0-9]+ tokens/min, \\\$0\.00[0-9]*, [12] under way; [0-9]+ of 1[48][40]00 (tokens|requests) a minute left" \
     "progress tells rows, rate, time left, tokens, cost and the gate"
 stop_teacher
 

@@ -361,12 +361,19 @@ void gate_close(struct gate *g, double now, double seconds)
 
 void gate_describe(const struct gate *g, double now, struct buf *out)
 {
+    enum limit_kind scarcest = LIMIT_KINDS;
+    double least = INFINITY;
+    for (enum limit_kind k = 0; k < LIMIT_KINDS; k++) {
+        double share = g->buckets[k].limit > 0 ? level(g, k, now) / g->buckets[k].limit : INFINITY;
+        if (share < least) {
+            least = share;
+            scarcest = k;
+        }
+    }
     buf_addf(out, "%u under way", g->under_way);
     if (g->opens_at > now)
         buf_addf(out, "; closed for %.0f s", ceil(g->opens_at - now));
-    for (int k = 0; k < LIMIT_KINDS; k++) {
-        if (g->buckets[k].limit > 0)
-            buf_addf(out, "; %.0f of %.0f %s left", fmax(level(g, (enum limit_kind)k, now), 0), g->buckets[k].limit,
-                     limit_name((enum limit_kind)k));
-    }
+    else if (scarcest < LIMIT_KINDS)
+        buf_addf(out, "; %.0f of %.0f %s left", fmax(level(g, scarcest, now), 0), g->buckets[scarcest].limit,
+                 limit_name(scarcest));
 }

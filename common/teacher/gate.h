@@ -117,7 +117,7 @@ void gate_leave(struct gate *gate, const struct gate_ticket *ticket, double now,
 /* Closes for so long, at least. */
 void gate_close(struct gate *gate, double now, double seconds);
 
-/* Appends its state for a person: "8 under way; 5400 of 8000 tokens a minute left". */
+/* Appends its state for a person, with the limit that is nearest: "8 under way; 5400 of 8000 tokens a minute left". */
 void gate_describe(const struct gate *gate, double now, struct buf *out);
 
 #endif
