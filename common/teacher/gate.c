@@ -13,7 +13,7 @@ static const double least_margin = 0.02, more_margin = 0.05, most_margin = 0.5;
 /* Part of a minute's tokens that one request may have. */
 static const double largest_request = 0.94;
 static const double least_figure = 50; /* tokens: smaller ones show no minute */
-enum { FIRST_LIMIT = 2, MINUTE_VOTES = 5, REQUESTS_TO_CLASS = 20, CAPACITY_IN_A_ROW = 5 };
+enum { FIRST_LIMIT = 2, MINUTE_VOTES = 5, REQUESTS_TO_CLASS = 2, CAPACITY_IN_A_ROW = 5 };
 
 static bool counts_tokens(enum limit_kind k)
 {

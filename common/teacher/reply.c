@@ -237,6 +237,8 @@ static enum gate_outcome outcome_for_gate(const struct http_reply *reply, const 
 {
     if (v->action == ACTION_ANSWER)
         return GATE_SERVED;
+    if (v->action == ACTION_SHRINK)
+        return GATE_TOO_LARGE;
     if (v->action == ACTION_OFFLINE)
         return GATE_UNREACHED;
     if (reply->outcome != HTTP_REPLY)

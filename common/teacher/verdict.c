@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "teacher/limit.h"
 #include "teacher/plain.h"
 #include "teacher/span.h"
 
@@ -96,6 +97,24 @@ static bool is_daily(const struct completion *c)
            strstr(c->error_message, "(TPD)") || strcmp(c->error_code, "insufficient_quota") == 0;
 }
 
+/* Prompt and budget are more than the limit itself, so no waiting helps. Groq says so with 413, OpenAI with 429. */
+static bool is_too_large(const struct http_reply *reply, const struct completion *c)
+{
+    struct limit_said said;
+    limit_read(&said, c->error_message);
+    return (said.limit > 0 && said.requested > said.limit && (said.kind == LIMIT_TPM || said.kind == LIMIT_KINDS)) ||
+           (reply->status == 413 && strcmp(c->error_type, "tokens") == 0);
+}
+
+static void judge_too_large(struct verdict *v)
+{
+    v->action = ACTION_SHRINK;
+    v->kind = "too_large";
+    v->allowance = ALLOW_REPLY;
+    v->configuration = true;
+    strncat(v->message, " (lower --max-completion-tokens)", sizeof v->message - strlen(v->message) - 1);
+}
+
 static void judge_rate_limit(struct verdict *v, const struct http_reply *reply, const struct completion *c)
 {
     if (is_daily(c)) {
@@ -181,11 +200,9 @@ void verdict_reach(struct verdict *v, const struct http_reply *reply, const stru
     if (v->action == ACTION_ANSWER)
         judge_unreadable(v, c, parsed);
     quote_server(v, reply, c, parsed);
-    if (reply->status == 413 && strcmp(c->error_type, "tokens") == 0) {
-        v->action = ACTION_SHRINK;
-        strncat(v->message, " (lower --max-completion-tokens)", sizeof v->message - strlen(v->message) - 1);
-    }
-    if (reply->status == 429)
+    if ((reply->status == 413 || reply->status == 429) && is_too_large(reply, c))
+        judge_too_large(v);
+    else if (reply->status == 429)
         judge_rate_limit(v, reply, c);
     else if (reply->status == 400)
         judge_bad_request(v, c);

@@ -501,7 +501,7 @@ static void test_learning(void)
     struct gate g;
     struct gate_ticket t;
     struct buf text = {0};
-    struct http_limits headers = {-1, 60, 40, 20, -1, -1, -1}; /* one of sixty comes back in a second: a minute's */
+    struct http_limits headers = {-1, 60, 57, 3, -1, -1, -1}; /* one of sixty comes back in a second: a minute's */
     struct gate_settings settings = four;
     settings.requests_by_day = true;
     struct gate_news news = served;

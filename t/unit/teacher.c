@@ -473,6 +473,11 @@ static void test_verdicts(void)
     verdict_is(404, "", ACTION_STOP, "bad_request", -1);
     verdict_is(408, "", ACTION_RETRY, "timeout", -1);
     verdict_is(413, "{\"error\":{\"message\":\"too large\",\"type\":\"tokens\"}}", ACTION_SHRINK, "too_large", -1);
+    verdict_is(413, "{\"error\":{\"message\":\"too large\"}}", ACTION_GIVE_UP, "too_large", -1);
+    verdict_is(429, "{\"error\":{\"message\":\"on tokens per min (TPM): Limit 10000, Requested 12000.\"}}",
+               ACTION_SHRINK, "too_large", -1);
+    verdict_is(429, "{\"error\":{\"message\":\"on tokens per minute (TPM): Limit 9, Used 8, Requested 7.\"}}",
+               ACTION_WAIT, "rate_limit", -1);
     verdict_is(422, "{}", ACTION_RETRY, "unprocessable", -1);
     verdict_is(424, "{}", ACTION_GIVE_UP, "dependency", -1);
     verdict_is(429, "{\"error\":{\"message\":\"on tokens per minute (TPM). Please try again in 4.77s.\"}}", ACTION_WAIT,
