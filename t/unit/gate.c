@@ -335,6 +335,33 @@ static void test_shared(void)
        100 * part_used(&s, LIMIT_TPM));
 }
 
+/* Accounts and servers drawn at random. The requests of a minute are told by the user, because a run learns them from a
+ * first refusal, whenever that comes. */
+static void test_sweep(void)
+{
+    static struct simulation s;
+    struct rng rng;
+    unsigned refused = 0, slow = 0, n = 60;
+    rng_init(&rng, 4, 0);
+    for (unsigned i = 0; i < n; i++) {
+        struct world w = changed(&free_plan, rng_below(&rng, 2), rng_below(&rng, 2));
+        w.hours = 0.5;
+        w.limits[LIMIT_RPM] = w.settings.limits[LIMIT_RPM] = floor(5 * pow(200, rng_double(&rng)));
+        w.limits[LIMIT_TPM] = floor(8000 * pow(100, rng_double(&rng)));
+        w.budget = 100 + (long)rng_below(&rng, 2000);
+        w.answer = 20 + (long)rng_below(&rng, (uint64_t)w.budget);
+        w.latency[0] = 0.02 * pow(50, rng_double(&rng));
+        w.latency[1] = w.latency[0] * (1 + rng_double(&rng));
+        w.skew = 2e-4 * (rng_double(&rng) - 0.5);
+        w.concurrency = 100;
+        simulate(&s, &w);
+        refused += s.refused_late;
+        slow += fmax(part_used(&s, LIMIT_RPM), part_used(&s, LIMIT_TPM)) < 0.95;
+    }
+    is_long(refused, 0, "%u accounts and servers: no refusal after the first minute", n);
+    is_long(slow, 0, "%u accounts and servers: all use what they are allowed", n);
+}
+
 static void test_daily(void)
 {
     static struct simulation s;
@@ -517,8 +544,7 @@ static void test_learning(void)
     gate_leave(&g, &t, 1, &news);
     ok(g.buckets[LIMIT_RPD].limit == 14400 && g.buckets[LIMIT_RPM].limit == 0, "and so are requests a day");
     gate_describe(&g, 1, &text);
-    is_string(text.data, "0 under way; 17000 of 18000 tokens a minute left",
-              "its state in words");
+    is_string(text.data, "0 under way; 17000 of 18000 tokens a minute left", "its state in words");
     buf_free(&text);
 
     settings.limits[LIMIT_TPM] = 4000;
@@ -554,6 +580,7 @@ int main(void)
     test_learning();
     test_pace();
     test_shared();
+    test_sweep();
     test_daily();
     return done_testing();
 }
