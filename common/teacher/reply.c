@@ -16,13 +16,15 @@ enum {
     TRIES_OFFLINE = 3,
     FREE_RATE_WAITS = 3
 };
-static const double longest_backoff = 60;
-static const double start_seconds = 10; /* for a server that is not there yet */
+static const double longest_backoff = 60, shortest_backoff = 0.1; /* the longest wait is never shorter than that */
+static const double start_seconds = 10;                           /* for a server that is not there yet */
 
-/* Full jitter: anything from 0 to 2^n seconds, so that those that failed together do not come back together. */
+/* Full jitter: anything from 0 to 2^n seconds, so that those that failed together do not come back together. Never more
+ * than --max-wait, which is for what others ask. */
 static double backoff(struct asker *a, unsigned n)
 {
-    return fmin(longest_backoff, ldexp(1, (int)(n < 16 ? n : 16))) * rng_double(&a->rng);
+    double longest = fmax(shortest_backoff, fmin(longest_backoff, a->settings.max_wait));
+    return fmin(longest, ldexp(1, (int)(n < 16 ? n : 16))) * rng_double(&a->rng);
 }
 
 /* What the server asks for, and up to a tenth more. */
@@ -126,8 +128,8 @@ static void take_failed_generation(struct asker *a, struct question *q, const st
 /* Queues it for later; a wait beyond --max-wait ends the run. */
 static void wait_and_retry(struct asker *a, struct question *q, double seconds, const struct verdict *v)
 {
-    if (seconds > a->settings.max_wait)
-        asker_stop(a, STATUS_RESUMABLE, "the server asks to wait for %.0f s, longer than --max-wait: %s", seconds,
+    if (v->wait > a->settings.max_wait)
+        asker_stop(a, STATUS_RESUMABLE, "the server asks to wait for %.0f s, longer than --max-wait: %s", v->wait,
                    v->message);
     asker_queue(a, q, monotonic_seconds() + seconds, true);
 }
@@ -154,8 +156,8 @@ static void wait_for_limit(struct asker *a, struct question *q, const struct ver
     double seconds = v->wait >= 0 ? jittered(a, v->wait) : backoff(a, n);
     if (n >= FREE_RATE_WAITS) /* a server that says 0 again and again is not hammered */
         seconds = fmax(seconds, backoff(a, n - FREE_RATE_WAITS));
-    if (seconds > a->settings.max_wait)
-        asker_stop(a, STATUS_RESUMABLE, "the rate limit asks to wait for %.0f s, longer than --max-wait: %s", seconds,
+    if (v->wait > a->settings.max_wait)
+        asker_stop(a, STATUS_RESUMABLE, "the rate limit asks to wait for %.0f s, longer than --max-wait: %s", v->wait,
                    v->message);
     gate_close(&a->gate, monotonic_seconds(), seconds);
     asker_queue(a, q, 0, true);
