@@ -330,7 +330,8 @@ static bool is_drained(struct run *r)
         if (asker_under_way(&r->asker) > 0 && r->asker.stop_status > 128)
             inform(0, "finishing the %u requests under way; once more to stop at once", asker_under_way(&r->asker));
     }
-    return signal_count > 1 || asker_under_way(&r->asker) == 0 || now >= r->drain_until;
+    /* What cannot be kept is not waited for. */
+    return signal_count > 1 || r->journal.broken || asker_under_way(&r->asker) == 0 || now >= r->drain_until;
 }
 
 static void work(struct run *r)

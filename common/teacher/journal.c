@@ -259,6 +259,7 @@ int journal_append(struct journal *j, const unsigned char key[JOURNAL_KEY_SIZE],
         if (ftruncate(j->fd, (off_t)j->size) < 0) {
             /* The next run cuts the torn line off. */
         }
+        j->broken = true;
         return -1;
     }
     struct journal_entry entry = {
@@ -278,7 +279,8 @@ int journal_sync(struct journal *j, bool now, struct error *err)
     double since = now ? INFINITY : monotonic_seconds() - j->last_sync;
     if (since < (j->unsynced < SYNC_LINES ? sync_seconds : least_sync_seconds))
         return 0;
-    if (fdatasync(j->fd) < 0)
+    j->broken = fdatasync(j->fd) < 0;
+    if (j->broken)
         return error_set(err, STATUS_FAILURE, "%s: %s", j->path, strerror(errno));
     j->unsynced = 0;
     j->last_sync = monotonic_seconds();

@@ -34,6 +34,7 @@ struct journal {
     int fd; /* -1: no journal */
     char *path;
     bool read_only; /* the file may be replayed but not written */
+    bool broken;    /* a line could not be written, or not made safe */
     uint64_t size;
     struct journal_entry *slots; /* open addressing */
     size_t n_slots, n_entries;
