@@ -752,12 +752,7 @@ static void serve(int listening, int signals)
     struct epoll_event events[EVENTS];
     int timeout = -1;
     for (;;) {
-        int n = epoll_wait(epoll_fd, events, EVENTS, 0);
-        if (n == 0) {
-            if (log_file)
-                fflush(log_file); /* there is time for it */
-            n = epoll_wait(epoll_fd, events, EVENTS, timeout);
-        }
+        int n = epoll_wait(epoll_fd, events, EVENTS, timeout);
         for (int i = 0; i < n; i++) {
             int fd = events[i].data.fd;
             if (fd == signals)
@@ -826,6 +821,8 @@ int main(int argc, char **argv)
         read_rows(options.rows);
     if (options.log && !(log_file = fopen(options.log, "a")))
         die(STATUS_FAILURE, "%s: %s", options.log, strerror(errno));
+    if (log_file)
+        setvbuf(log_file, NULL, _IOLBF, 0); /* a request is in it before its reply is out */
     memcpy(limiter.level, options.limits, sizeof limiter.level);
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
