@@ -202,7 +202,7 @@ like "$(found source)" \
 objective=counterfactual,polarity
 cp rows.tokens gone.tokens
 cp more.tokens gone-too.tokens
-options='--max-steps 80 --save-steps 5 --control edits-shuffled --unlabelled'
+options='--max-steps 240 --save-steps 10 --control edits-shuffled --unlabelled'
 # shellcheck disable=SC2086
 train whole $objective $options more.tokens rows.tokens 2>err
 records() {
@@ -242,13 +242,13 @@ is_rc 2 "other text" -- bert-train --resume -o student --unlabelled bare.tokens
 like "$(cat err)" "^bert-train: --unlabelled is bare\.tokens, $differ .*gone-too\.tokens; $cure\$" "other text: named"
 is_rc 2 "another objective" -- bert-train --resume -o student --objective counterfactual
 is "$(cat err)" "bert-train: --objective is counterfactual, $differ $objective; $cure" "another objective: named"
-killed 40 bert-train --resume -o student --control edits-shuffled
+killed 100 bert-train --resume -o student --control edits-shuffled
 is $rc 137 "killed once more"
 is_rc 0 "resumed" -- bert-train --resume -o student
 like "$(sed 1q err)" '^bert-train: going on after step [0-9]+, from student\.state/checkpoint-[0-9]+$' "from where it says"
 same_bytes whole/model.safetensors student/model.safetensors "the same model"
 same_bytes whole/auxiliary.safetensors student/auxiliary.safetensors "the same heads"
-is "$(records student.metrics)" 80 "each step is recorded once"
+is "$(records student.metrics)" 240 "each step is recorded once"
 is "$(found student)" "$(found whole)" "the same start record"
 
 # ---- what is refused ----
