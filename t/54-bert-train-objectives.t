@@ -294,7 +294,7 @@ for temperature in 0 101 -1; do
     refused 2 "--temperature must be between 0\.01 and 100, not $temperature" "the temperature $temperature" -- \
         soft --temperature $temperature rows.tokens
 done
-refused 2 "--control must be reason-shuffled, .* or soft-smoothing, not 'none'" "a control that is none" -- \
+refused 2 "--control must be some of reason-shuffled, .* or soft-smoothing, not 'none'" "a control that is none" -- \
     label --control none rows.tokens
 refused 2 "--label-source must be gold, teacher or gold-or-teacher, not 'mine'" "a source that is none" -- \
     label --label-source mine rows.tokens
