@@ -27,7 +27,8 @@ serve() {
 
 stop_serving() {
     kill "$server" 2>/dev/null
-    wait "$server" 2>/dev/null
+    wait "$server" 2>/dev/null || :
+    server=
 }
 
 counted() {
