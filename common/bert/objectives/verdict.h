@@ -3,8 +3,8 @@
  *
  * They are the names of the classes, a fixed list ("positive", "favourable", "sentiment", "verdict", ... in all common
  * spellings), and words that the training rows' reasonings give away: those that are not in the reasoning's own
- * sentence, stand in at least 0.5 % of the reasonings (at least 5 of them), and whose log-odds between one class and the
- * others exceed 2, log((n_c + .5)/(N_c - n_c + .5)) against the same of the rest.
+ * sentence, stand in at least 0.5 % of the reasonings (at least 5 of them), and whose log-odds between one class and
+ * the others exceed 2, log((n_c + .5)/(N_c - n_c + .5)) against the same of the rest.
  *
  * This narrows the leak, it cannot close it: what argues for a label tells of it. Of 2,400 recorded reasonings a naive
  * Bayes classifier of words reads the label off 90.6 % as they are, 87.1 % without these words (89.1 % with a floor of
