@@ -25,6 +25,7 @@ enum { MOST_WAITED_FOR = 4 };
 struct transfer {
     CURL *easy;
     struct buf request, reply;
+    size_t request_at; /* how much of the request libcurl has taken */
     struct http_limits limits;
     void *context;
     bool busy, expired;
@@ -323,11 +324,33 @@ static struct transfer *take_transfer(struct http *h, bool is_question, void *co
     return t;
 }
 
+static size_t on_request(char *data, size_t size, size_t n, void *user)
+{
+    struct transfer *t = user;
+    size_t left = t->request.len - t->request_at, taken = size * n < left ? size * n : left;
+    memcpy(data, t->request.data + t->request_at, taken);
+    t->request_at += taken;
+    return taken;
+}
+
+/* libcurl would send a request again, without a word, where a connection that was kept open dies before any of the
+ * reply is there. It may have been answered and billed; whether to ask again is the caller's business. */
+static int on_rewind(void *user, curl_off_t offset, int origin)
+{
+    const struct transfer *t = user;
+    bool untouched = t->request_at == 0 && offset == 0 && origin == SEEK_SET;
+    return untouched ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
+}
+
 static void set_body(struct transfer *t, const char *body, size_t len)
 {
     buf_add(&t->request, body, len);
+    t->request_at = 0;
     curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len);
-    curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, t->request.data);
+    curl_easy_setopt(t->easy, CURLOPT_READFUNCTION, on_request);
+    curl_easy_setopt(t->easy, CURLOPT_READDATA, t);
+    curl_easy_setopt(t->easy, CURLOPT_SEEKFUNCTION, on_rewind);
+    curl_easy_setopt(t->easy, CURLOPT_SEEKDATA, t);
 }
 
 static int start(struct http *h, struct transfer *t, struct error *err)
@@ -466,6 +489,8 @@ static enum http_outcome outcome_of(const struct transfer *t, CURLcode rc)
         return HTTP_NO_CONNECT;
     case CURLE_OPERATION_TIMEDOUT:
         return outcome_of_timeout(t);
+    case CURLE_SEND_FAIL_REWIND: /* on_rewind */
+        return HTTP_CUT;
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
         curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
