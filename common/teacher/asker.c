@@ -6,16 +6,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/digest.h"
 #include "base/memory.h"
 #include "base/progress.h"
 #include "teacher/reply.h"
 
+static const double shortest_backoff = 0.1; /* the longest wait is never shorter than that */
+
 void asker_init(struct asker *a, const struct asker_settings *settings, size_t window)
 {
-    uint64_t seed = 0;
     *a = (struct asker){
         .settings = *settings, .format = settings->prompt.format, .usage = usage_unknown, .n_buckets = 64};
     while (a->n_buckets < 2 * window)
@@ -24,9 +24,8 @@ void asker_init(struct asker *a, const struct asker_settings *settings, size_t w
     a->ready_end = &a->ready;
     gate_init(&a->gate, &settings->gate);
     spending_init(&a->spending, &settings->price, settings->max_cost, settings->max_tokens);
-    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) < 0)
-        seed = (uint64_t)(monotonic_seconds() * 1e6);
-    rng_init(&a->rng, seed, 0); /* for jitter alone: no result depends on it */
+    /* Never more than --max-wait, which is for what others ask. */
+    backoff_init(&a->backoff, fmax(shortest_backoff, fmin(backoff_longest, settings->max_wait)));
 }
 
 void asker_stop(struct asker *a, int status, const char *format, ...)

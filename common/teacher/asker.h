@@ -22,7 +22,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
-#include "base/rng.h"
+#include "teacher/backoff.h"
 #include "teacher/cost.h"
 #include "teacher/gate.h"
 #include "teacher/http.h"
@@ -83,7 +83,7 @@ struct asker {
     struct question **buckets; /* not done, by key */
     size_t n_buckets;
     struct question *ready, **ready_end, *delayed;
-    struct rng rng;
+    struct backoff backoff;
     bool served;       /* the server has answered once */
     bool budget_noted; /* the user knows that budgets are cut to fit a limit */
     unsigned misconfigured, offline_tries;

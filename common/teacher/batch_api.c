@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,16 +15,12 @@
 #include "base/progress.h"
 #include "teacher/batch_lines.h"
 
-enum { RETRIES_REPLY = 2, TRIES_OFFLINE = 3, FREE_RATE_WAITS = 3, MOST_PAGES = 10000 };
-static const double longest_backoff = 60;
+enum { RETRIES_REPLY = 2, TRIES_OFFLINE = 3, MOST_PAGES = 10000 };
 static const double drain_seconds = 10; /* for the call under way when a signal has come */
 
 void batch_api_init(struct batch_api *api)
 {
-    uint64_t seed = 0;
-    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) < 0)
-        seed = (uint64_t)(monotonic_seconds() * 1e6);
-    rng_init(&api->rng, seed, 0); /* for jitter alone */
+    backoff_init(&api->backoff, backoff_longest);
 }
 
 void batch_api_close(struct batch_api *api)
@@ -86,11 +81,6 @@ static int wait_reply(struct batch_api *api, struct error *err)
     return 0;
 }
 
-static double backoff(struct batch_api *api, unsigned n)
-{
-    return fmin(longest_backoff, ldexp(1, (int)(n < 16 ? n : 16))) * rng_double(&api->rng);
-}
-
 /* ---- what a failure means ---- */
 
 static int give_up(const struct batch_api *api, int status, struct error *err)
@@ -117,25 +107,19 @@ static int wait_for_connection(struct batch_api *api, struct error *err)
     bool spent = api->served ? now - api->offline_since > api->max_wait : api->offline >= TRIES_OFFLINE;
     if (spent)
         return give_up(api, api->served ? STATUS_RESUMABLE : api->verdict.status, err);
-    return wait_seconds(api, 0.5 + backoff(api, api->offline - 1), err);
+    return wait_seconds(api, 0.5 + backoff_wait(&api->backoff, api->offline - 1), err);
 }
 
 static int wait_for_limit(struct batch_api *api, struct error *err)
 {
-    unsigned n = api->waits++;
-    double wait = api->verdict.wait >= 0 ? api->verdict.wait * (1 + 0.1 * rng_double(&api->rng)) : backoff(api, n);
-    if (n >= FREE_RATE_WAITS)
-        wait = fmax(wait, backoff(api, n - FREE_RATE_WAITS));
-    return wait_to_retry(api, wait, err);
+    return wait_to_retry(api, backoff_limit(&api->backoff, api->verdict.wait, api->waits++), err);
 }
 
 static int retry(struct batch_api *api, unsigned allowed, int status, struct error *err)
 {
     if (api->tries >= allowed)
         return give_up(api, status, err);
-    unsigned n = api->tries++;
-    return wait_to_retry(
-        api, api->verdict.wait >= 0 ? api->verdict.wait * (1 + 0.1 * rng_double(&api->rng)) : backoff(api, n), err);
+    return wait_to_retry(api, backoff_asked(&api->backoff, api->verdict.wait, api->tries++), err);
 }
 
 /* After a failure: 0 where the call is to be made again, after the wait that is due. */

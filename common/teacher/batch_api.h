@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "base/rng.h"
+#include "teacher/backoff.h"
 #include "teacher/completion.h"
 #include "teacher/http.h"
 #include "teacher/verdict.h"
@@ -43,7 +43,7 @@ struct batch_api {
     double offline_since;
     unsigned tries, waits, offline;
     struct completion completion;
-    struct rng rng;
+    struct backoff backoff;
 };
 
 struct batch_info {

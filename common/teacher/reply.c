@@ -13,25 +13,9 @@ enum {
     RETRIES_CONTENT = 2,
     ROWS_TO_BLAME_SETTINGS = 3,
     REPLIES_TO_BLAME_URL = 10,
-    TRIES_OFFLINE = 3,
-    FREE_RATE_WAITS = 3
+    TRIES_OFFLINE = 3
 };
-static const double longest_backoff = 60, shortest_backoff = 0.1; /* the longest wait is never shorter than that */
-static const double start_seconds = 10;                           /* for a server that is not there yet */
-
-/* Full jitter: anything from 0 to 2^n seconds, so that those that failed together do not come back together. Never more
- * than --max-wait, which is for what others ask. */
-static double backoff(struct asker *a, unsigned n)
-{
-    double longest = fmax(shortest_backoff, fmin(longest_backoff, a->settings.max_wait));
-    return fmin(longest, ldexp(1, (int)(n < 16 ? n : 16))) * rng_double(&a->rng);
-}
-
-/* What the server asks for, and up to a tenth more. */
-static double jittered(struct asker *a, double seconds)
-{
-    return seconds * (1 + 0.1 * rng_double(&a->rng));
-}
+static const double start_seconds = 10; /* for a server that is not there yet */
 
 static void finish(struct asker *a, struct question *q, const struct record *record)
 {
@@ -146,16 +130,13 @@ static void retry(struct asker *a, struct question *q, const struct http_reply *
         return;
     }
     unsigned n = q->used[v->allowance]++;
-    wait_and_retry(a, q, v->wait >= 0 ? jittered(a, v->wait) : backoff(a, n), v);
+    wait_and_retry(a, q, backoff_asked(&a->backoff, v->wait, n), v);
 }
 
 /* A rate limit is everybody's: the gate closes, and no attempt of the row's is used up. */
 static void wait_for_limit(struct asker *a, struct question *q, const struct verdict *v)
 {
-    unsigned n = q->rate_limited++;
-    double seconds = v->wait >= 0 ? jittered(a, v->wait) : backoff(a, n);
-    if (n >= FREE_RATE_WAITS) /* a server that says 0 again and again is not hammered */
-        seconds = fmax(seconds, backoff(a, n - FREE_RATE_WAITS));
+    double seconds = backoff_limit(&a->backoff, v->wait, q->rate_limited++);
     if (v->wait > a->settings.max_wait)
         asker_stop(a, STATUS_RESUMABLE, "the rate limit asks to wait for %.0f s, longer than --max-wait: %s", v->wait,
                    v->message);
@@ -209,7 +190,7 @@ static void wait_for_connection(struct asker *a, struct question *q, const struc
             asker_stop(a, known ? STATUS_RESUMABLE : v->status, "%s", v->message);
         /* At the start the waits grow evenly and sum up to `start`. */
         gate_close(&a->gate, now,
-                   known ? 0.5 + backoff(a, a->offline_tries - 1)
+                   known ? 0.5 + backoff_wait(&a->backoff, a->offline_tries - 1)
                          : start * 2 * tries / (TRIES_OFFLINE * (TRIES_OFFLINE - 1)));
     }
     asker_queue(a, q, 0, true);
