@@ -118,7 +118,8 @@ static void write_cost(const struct dry_run *run, const struct asker *a, double 
 void dry_run_write(const struct dry_run *run, const struct asker *a, struct buf *out)
 {
     uint64_t ask = run->questions - run->answered - run->ordered;
-    double prompt = run->bytes * (run->known ? run->known_prompt / run->known_bytes : 0.25);
+    double prompt = run->known ? run->bytes * (run->known_prompt / run->known_bytes)
+                               : gate_prompt_tokens(&a->gate, (size_t)run->bytes);
     double most = (double)ask * (double)a->settings.prompt.budget;
     double completion = run->known ? (double)ask * run->known_completion / (double)run->known : most;
     buf_addf(out, "rows                 %llu\n", (unsigned long long)run->rows);
