@@ -63,7 +63,7 @@ for bad in '--epochs 0' '--epochs 1.5' '--max-steps 0' '--batch-size 0' '--batch
     is_rc 2 "$bad" -- bert-train -m "$model" -o student $bad rows.tokens
     like "$(sed 1q err)" "^bert-train: ${bad%% *}:? .*[ ']${bad#* }('|\$)" "$bad: named"
 done
-refused 2 "--objective: there is no term 'labels'; the terms are: label, soft, counterfactual, cue-text, rationale-text, keywords, cues, rationale, align, polarity, mlm, rdrop" "--objective labels" -- \
+refused 2 "--objective: there is no term 'labels'; the terms are: label, soft, counterfactual, pair, cue-text, cue-swap, rationale-text, keywords, cues, rationale, align, polarity, mlm, rdrop" "--objective labels" -- \
     -m "$model" -o student --objective labels rows.tokens
 gone "a usage error makes nothing" student student.state
 

@@ -77,6 +77,8 @@ verdict='\["negative","positive"\]'
 : >all.ndjson
 term soft ',"soft_rows":48,"soft_rows_with_gold":48,"soft_rows_agreeing":48,"soft_teacher_accuracy":1'
 term counterfactual ',"counterfactual_rows":48'
+term pair ',"pair_rows":48'
+term cue-swap ",\"cue-swap_rows\":$some,\"cue-swap_spans\":\\[$some,$some\\]"
 term cue-text ",\"cue-text_rows\":$some"
 term rationale-text ",\"rationale-text_rows\":48,\"rationale-text_verdict_words\":$verdict"
 term keywords ",\"keywords_rows\":48,\"keywords_words\":$some,\"keywords_verdict_words\":$verdict"
@@ -100,14 +102,14 @@ records = [json.loads(line, parse_constant=refuse) for line in open("all.ndjson"
 steps = [r for r in records if r["event"] == "step"]
 print(len(steps), all(math.isfinite(r["loss"]) and r["loss"] > 0 and r["grad_norm"] > 0 for r in steps))
 PYTHON
-    )" "44 True" "the records are JSON, each loss and each gradient is finite and above 0"
+    )" "52 True" "the records are JSON, each loss and each gradient is finite and above 0"
 else
     tap_skip "the records are JSON" "python3 is not here"
 fi
 
 # ---- all of them: the same bits ----
 every=label,soft=0.3,counterfactual=0.5,cue-text=0.2,rationale-text=0.3,keywords=0.1@0.7,cues=0.2,rationale=0.1
-every=$every,align=0.1,polarity=0.3,mlm=0.1@0.5,rdrop=0.1
+every=$every,align=0.1,polarity=0.3,mlm=0.1@0.5,rdrop=0.1,pair=0.4,cue-swap=0.3
 is_rc 0 "all terms" -- train every $every --max-steps 4 --unlabelled more.tokens rows.tokens
 like "$(found every)" ',"soft_rows":48,.*,"keywords_words":.*,"polarity_rows":' "all of them tell"
 same() { # NAME MORE ROWS OPTION...
@@ -312,6 +314,10 @@ refused 2 "--objective: there is no term ' soft'; the terms are: label, .*" "a b
 tokenize --labels negative,positive,neutral rows.ndjson >three.tokens
 refused 1 "three\.tokens: the objective term 'counterfactual' needs two classes, because .*; there are 3, so leave it out of --objective" \
     "counterfactual with three classes" -- label,counterfactual three.tokens
+for term in pair cue-swap; do
+    refused 1 "three\.tokens: the objective term '$term' needs two classes, because .*; there are 3, so leave it out of --objective" \
+        "$term with three classes" -- label,$term three.tokens
+done
 refused 1 "three\.tokens: the objective term 'polarity' needs two classes, because .*; there are 3, so leave it out of --objective" \
     "polarity with three classes" -- label,polarity --unlabelled more.tokens three.tokens
 is_rc 0 "the others with three classes" -- train three label,soft,cue-text,rationale-text,keywords,cues,rationale,align,rdrop \

@@ -93,6 +93,18 @@ class Student:
 
 # ---- the terms ----
 
+SWAP_STREAM = 9  # of the further rows of cue-swap, in the top byte of a row's number
+
+
+def philox(counter, key):
+    """Philox4x32-10: four numbers."""
+    (c0, c1, c2, c3), (k0, k1) = counter, key
+    for _ in range(10):
+        p, q = 0xD2511F53 * c0, 0xCD9E8D57 * c2
+        c0, c1, c2, c3 = q >> 32 ^ c1 ^ k0, q & 0xFFFFFFFF, p >> 32 ^ c3 ^ k1, p & 0xFFFFFFFF
+        k0, k1 = k0 + 0x9E3779B9 & 0xFFFFFFFF, k1 + 0xBB67AE85 & 0xFFFFFFFF
+    return [c0, c1, c2, c3]
+
 
 class Case:
     """Training rows with a model's folder: each method named term_NAME returns (rows that the term adds, loss)."""
@@ -177,6 +189,44 @@ class Case:
                 if own >= 0 and label >= 0:
                     added.append(([row["ids"][0], *row["ids"][begin:end], row["ids"][-1]], [0] * (end - begin + 2)))
                     labels.append(own if self.classes == 2 else label)
+        return self.of_text(student, added, labels)
+
+    def term_pair(self, student, _):
+        used = [i for i, row in enumerate(self.rows) if len(row.get("edit_ids", ())) and reasoned(row) >= 0]
+        added = [(self.rows[i]["edit_ids"], [0] * len(self.rows[i]["edit_ids"])) for i in used]
+        side = torch.tensor([2.0 * reasoned(self.rows[i]) - 1 for i in used])
+        sentence, edit = (z[:, 1] - z[:, 0] for z in (student.logits([self.plain[i] for i in used]), student.logits(added)))
+        return added, -F.logsigmoid(side.to(sentence) * (sentence - edit)).mean()
+
+    def inner_spans(self, row):
+        """(begin, end, favourable) of spans, without the row's first and last token."""
+        marks, label = row["cues"], reasoned(row)
+        edges = [0, *(t for t in range(1, len(marks)) if marks[t] != marks[t - 1]), len(marks)]
+        spans = [(max(begin, 1), min(end, len(marks) - 1),
+                  {DECISIVE: label, FAVOURABLE: 1, UNFAVOURABLE: 0}.get(int(marks[begin]), -1))
+                 for begin, end in zip(edges, edges[1:])]
+        return [span for span in spans if span[0] < span[1] and span[2] >= 0] if label >= 0 else []
+
+    def term_cue_swap(self, student, _):
+        """The draws are Philox's (Salmon et al. 2011), of the key that seed 42 gives the stream 14."""
+        donors = {0: [], 1: []}
+        for row in self.rows:
+            for begin, end, favourable in self.inner_spans(row):
+                donors[favourable].append([int(x) for x in row["ids"][begin:end]])
+        key, added, labels = philox([0, 0, 14, 0], [42, 0])[:2], [], []
+        for i, row in enumerate(self.rows):
+            number = [i, SWAP_STREAM << 24]
+            spans = self.inner_spans(row)
+            if not spans:
+                continue
+            ids, flip, made, at = [int(x) for x in row["ids"]], philox([0, 2, *number], key)[0] & 1, [], 0
+            for j, (begin, end, favourable) in enumerate(spans, 1):
+                others = donors[favourable ^ flip]
+                made += ids[at:begin] + others[philox([j, 2, *number], key)[0] * len(others) >> 32]
+                at = end
+            made = [*(made + ids[at:-1])[:self.most - 1], ids[-1]]
+            added.append((made, [0] * len(made)))
+            labels.append(reasoned(row) ^ flip)
         return self.of_text(student, added, labels)
 
     def term_rationale_text(self, student, _):
@@ -284,7 +334,7 @@ class Case:
         return added, sum(losses) / len(losses)
 
 
-READ_ROWS = {"label", "soft", "keywords", "cues", "align", "rdrop"}
+READ_ROWS = {"label", "pair", "soft", "keywords", "cues", "align", "rdrop"}
 
 
 def batch_of(path):
@@ -373,9 +423,9 @@ def compare_terms(case, name, terms, stream, unlabelled):
 
 # ---- random rows ----
 
-ALL = ["label", "soft", "counterfactual", "cue-text", "rationale-text", "keywords", "cues", "rationale", "align",
-       "polarity"]
-ANY_CLASSES = [term for term in ALL if term not in ("counterfactual", "polarity")]
+ALL = ["label", "soft", "counterfactual", "pair", "cue-text", "cue-swap", "rationale-text", "keywords", "cues",
+       "rationale", "align", "polarity"]
+ANY_CLASSES = [term for term in ALL if term not in ("counterfactual", "pair", "cue-swap", "polarity")]
 # Settings, terms, temperature, rows, share of the tokens in cues. The last two are for rules that few rows do not meet:
 # 0.5 % of the reasonings are more than 5, a keyword stands in 5 reasonings from 1,000 on, and there are 2,000 at most.
 CONFIGURATIONS = {

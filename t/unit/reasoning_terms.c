@@ -177,6 +177,8 @@ static void test_gradients(void)
     static const struct model_dropout some = {0.1, 0.1, 0.1, 5};
     static const char *const specs[] = {"label=5,counterfactual=5",
                                         "label=5,cue-text=5",
+                                        "label=5,cue-swap=5",
+                                        "label=5,pair=5",
                                         "label=5,rationale-text=5",
                                         "label=5,keywords=9",
                                         "label=5,cues=9",
@@ -196,8 +198,8 @@ static void test_threads(void)
 {
     static const struct model_dropout some = {0.1, 0.1, 0.1, 5};
     static const char all[] =
-        "label,soft,counterfactual,cue-text,rationale-text,keywords,cues,align,rationale,polarity,"
-        "rdrop";
+        "label,soft,counterfactual,pair,cue-text,cue-swap,rationale-text,keywords,cues,align,rationale,"
+        "polarity,rdrop";
     struct student s;
     struct error err = {0};
     student_init(&s, "pretraining", all);
@@ -221,11 +223,15 @@ static void test_describe(void)
     struct student s;
     struct buf json = {0};
     buf_addstr(&json, "{\"a\":0");
-    student_init(&s, "pretraining", "label,soft,keywords,cues,align,polarity,counterfactual,cue-text,rationale-text");
+    student_init(&s, "pretraining",
+                 "label,soft,keywords,cues,align,polarity,counterfactual,pair,cue-text,cue-swap,"
+                 "rationale-text");
     objectives_describe(&s.o, &json);
     buf_addstr(&json, "}");
     ok(strstr(json.data, "\"cues_rows\":23,") != NULL, "cues: rows with marks, without the contradicted one");
     ok(strstr(json.data, "\"counterfactual_rows\":23,") != NULL, "counterfactual: its rows");
+    ok(strstr(json.data, "\"pair_rows\":23,") != NULL, "pair: as many");
+    ok(strstr(json.data, "\"cue-swap_rows\":23,\"cue-swap_spans\":[12,11]") != NULL, "cue-swap: rows and spans");
     ok(strstr(json.data, "\"polarity_lexicon_words\":4,") != NULL, "polarity: its lexicon");
     ok(strstr(json.data, "\"keywords_words\":") != NULL, "keywords: its vocabulary");
     student_free(&s);

@@ -2,7 +2,7 @@
  * label flips, as a further row with the other label, l = - log p_other.
  *
  * After Kaushik, Hovy, Lipton 2020 (arXiv:1909.12434), whose edits were people's. Used where the teacher's label is not
- * contradicted by a gold one (reasoning.h). A control of the rows may name an edit's label itself (column edit_label).
+ * contradicted by a gold one (reasoning.h).
  */
 #include <stdlib.h>
 
@@ -15,19 +15,6 @@ struct counterfactual_state {
     struct text_rows further;
     size_t edits; /* in all training rows */
 };
-
-static int32_t label_of(const struct rows *rows, uint64_t row)
-{
-    const struct column *given = rows_find(rows, "edit_label");
-    int32_t label = reasoning_label(rows, row);
-    size_t n;
-    rows_list(rows, "edit_ids", row, &n);
-    if (n == 0)
-        return -1;
-    if (given)
-        return column_i32(given)[row];
-    return label < 0 ? -1 : 1 - label;
-}
 
 static void release(struct objective *o)
 {
@@ -45,7 +32,7 @@ static int prepare(struct objective *o, const struct objective_setting *setting,
         0)
         return -1;
     for (size_t i = 0; i < setting->rows->n; i++)
-        state->edits += label_of(setting->rows, i) >= 0;
+        state->edits += reasoning_edit_label(setting->rows, i) >= 0;
     if (state->edits == 0)
         return error_set(err, STATUS_FAILURE,
                          "no row has a counterfactual whose label is known, which the objective term 'counterfactual' "
@@ -58,7 +45,7 @@ static double count(const struct objective *o, const struct objective_rows *rows
     size_t used = 0;
     (void)o;
     for (size_t i = 0; i < rows->n; i++)
-        used += label_of(rows->rows, rows->which[i]) >= 0;
+        used += reasoning_edit_label(rows->rows, rows->which[i]) >= 0;
     return (double)used;
 }
 
@@ -67,7 +54,7 @@ static void add_rows(struct objective *o, const struct objective_rows *rows, str
     struct counterfactual_state *state = o->state;
     state->further.n = 0;
     for (size_t i = 0; i < rows->n; i++) {
-        int32_t label = label_of(rows->rows, rows->which[i]);
+        int32_t label = reasoning_edit_label(rows->rows, rows->which[i]);
         size_t n;
         const int32_t *ids = rows_list(rows->rows, "edit_ids", rows->which[i], &n);
         if (label < 0)

@@ -1,14 +1,13 @@
 /* cue_text.c - the term `cue-text`: the spans that the teacher called decisive, each as a further row with a label of
- * its own, l = - log p_label.
+ * its own (cue_spans.h), l = - log p_label.
  *
- * A span is a run of tokens with the same mark in the column `cues`. Its label is its own polarity where the teacher
- * gave it and there are two classes (favourable 1, unfavourable 0), else the label that the reasoning argues for
- * (reasoning.h); modifiers are no rows. In the manner of the phrase labels of the Stanford Sentiment Treebank (Socher
+ * In the manner of the phrase labels of the Stanford Sentiment Treebank (Socher
  * et al. 2013), with a teacher in place of the people.
  */
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "bert/objectives/cue_spans.h"
 #include "bert/objectives/objective.h"
 #include "bert/objectives/reasoning.h"
 #include "bert/objectives/text_rows.h"
@@ -20,42 +19,6 @@ struct cue_text_state {
     int32_t *ids; /* of one span with [CLS] and [SEP] */
     size_t ids_capacity;
 };
-
-struct span {
-    size_t begin, end; /* tokens of the row */
-    int32_t label;
-};
-
-static int32_t label_of(const struct cue_text_state *state, uint8_t mark, int32_t reasoned)
-{
-    if (mark == CUE_FAVOURABLE || mark == CUE_UNFAVOURABLE)
-        return state->classes == 2 ? mark == CUE_FAVOURABLE : reasoned;
-    return mark == CUE_DECISIVE ? reasoned : -1;
-}
-
-/* The spans of a row that have a label; spans may be NULL. */
-static size_t find_spans(const struct cue_text_state *state, const struct rows *rows, uint64_t row,
-                         struct span spans[TEXT_ROWS_MOST])
-{
-    const struct column *cues = rows_find(rows, "cues");
-    const int64_t *offsets = column_offsets(rows_find(rows, "ids"));
-    int32_t reasoned = reasoning_label(rows, row);
-    size_t length = (size_t)(offsets[row + 1] - offsets[row]), n = 0;
-    if (!cues || reasoned < 0)
-        return 0;
-    const uint8_t *mark = column_u8(cues) + offsets[row];
-    for (size_t begin = 0, end; begin < length && n < TEXT_ROWS_MOST; begin = end) {
-        for (end = begin + 1; end < length && mark[end] == mark[begin]; end++)
-            ;
-        int32_t label = label_of(state, mark[begin], reasoned);
-        if (label < 0)
-            continue;
-        if (spans)
-            spans[n] = (struct span){begin, end, label};
-        n++;
-    }
-    return n;
-}
 
 static void release(struct objective *o)
 {
@@ -73,7 +36,7 @@ static int prepare(struct objective *o, const struct objective_setting *setting,
     struct cue_text_state *state = o->state = xcalloc(1, sizeof *state);
     state->classes = setting->classes;
     for (size_t i = 0; i < setting->rows->n; i++)
-        state->spans += find_spans(state, setting->rows, i, NULL);
+        state->spans += cue_spans_find(setting->rows, i, state->classes, NULL);
     if (state->spans == 0)
         return error_set(err, STATUS_FAILURE,
                          "no row has a cue of its teacher that stands in the sentence, which the objective term "
@@ -83,14 +46,15 @@ static int prepare(struct objective *o, const struct objective_setting *setting,
 
 static double count(const struct objective *o, const struct objective_rows *rows)
 {
+    const struct cue_text_state *state = o->state;
     size_t used = 0;
     for (size_t i = 0; i < rows->n; i++)
-        used += find_spans(o->state, rows->rows, rows->which[i], NULL);
+        used += cue_spans_find(rows->rows, rows->which[i], state->classes, NULL);
     return (double)used;
 }
 
 /* [CLS] span [SEP], where the row's own first and last token are those. */
-static size_t span_ids(struct cue_text_state *state, const struct rows *rows, uint64_t row, const struct span *span)
+static size_t span_ids(struct cue_text_state *state, const struct rows *rows, uint64_t row, const struct cue_span *span)
 {
     size_t length, n = span->end - span->begin;
     const int32_t *ids = rows_list(rows, "ids", row, &length);
@@ -108,11 +72,11 @@ static size_t span_ids(struct cue_text_state *state, const struct rows *rows, ui
 static void add_rows(struct objective *o, const struct objective_rows *rows, struct batch *b)
 {
     struct cue_text_state *state = o->state;
-    struct span spans[TEXT_ROWS_MOST];
+    struct cue_span spans[CUE_SPANS_MOST];
     state->further.n = 0;
     for (size_t i = 0; i < rows->n; i++) {
         uint64_t row = rows->which[i];
-        size_t n = find_spans(state, rows->rows, row, spans);
+        size_t n = cue_spans_find(rows->rows, row, state->classes, spans);
         for (size_t j = 0; j < n; j++) {
             size_t length = span_ids(state, rows->rows, row, &spans[j]);
             batch_add(b, state->ids, NULL, length, objective_number(o, rows->first_number + i, (unsigned)j));

@@ -130,9 +130,9 @@ struct objectives {
     void *before_pass_context;
 };
 
-extern const struct objective_kind objective_label, objective_soft, objective_mlm, objective_counterfactual,
-    objective_cue_text, objective_rationale_text, objective_polarity, objective_keywords, objective_cues,
-    objective_rationale, objective_align, objective_rdrop;
+extern const struct objective_kind objective_label, objective_soft, objective_counterfactual, objective_pair,
+    objective_cue_text, objective_cue_swap, objective_rationale_text, objective_polarity, objective_keywords,
+    objective_cues, objective_rationale, objective_align, objective_rdrop, objective_mlm;
 
 /* "label", "label=1,soft=0.3@0.7" (weight 0.3 in 70 % of the steps, then falling to 0). STATUS_USAGE names what is
  * wrong and lists the terms. */

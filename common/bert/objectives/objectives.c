@@ -9,8 +9,9 @@
 #include "bert/objectives/objective.h"
 
 static const struct objective_kind *const kinds[] = {
-    &objective_label,    &objective_soft, &objective_counterfactual, &objective_cue_text, &objective_rationale_text,
-    &objective_keywords, &objective_cues, &objective_rationale,      &objective_align,    &objective_polarity,
+    &objective_label,    &objective_soft,      &objective_counterfactual, &objective_pair,
+    &objective_cue_text, &objective_cue_swap,  &objective_rationale_text, &objective_keywords,
+    &objective_cues,     &objective_rationale, &objective_align,          &objective_polarity,
     &objective_mlm,      &objective_rdrop};
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 

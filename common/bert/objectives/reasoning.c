@@ -20,6 +20,19 @@ const int32_t *rows_list(const struct rows *rows, const char *name, uint64_t row
     return column_i32(c) + offsets[row];
 }
 
+int32_t reasoning_edit_label(const struct rows *rows, uint64_t row)
+{
+    const struct column *given = rows_find(rows, "edit_label");
+    int32_t label = reasoning_label(rows, row);
+    size_t n;
+    rows_list(rows, "edit_ids", row, &n);
+    if (n == 0)
+        return -1;
+    if (given)
+        return column_i32(given)[row];
+    return label < 0 ? -1 : 1 - label;
+}
+
 size_t reasoning_row(const struct rows *rows, uint64_t row, size_t most, bool with_sentence, struct buf *out,
                      size_t *begin)
 {

@@ -15,6 +15,9 @@
 
 /* The teacher's label; -1 where there is no teacher, or where a known gold label contradicts it. */
 int32_t reasoning_label(const struct rows *rows, uint64_t row);
+/* The label of the row's edit (column edit_ids): the one that the reasoning does not argue for, of two classes, unless
+ * a control of the rows names another (column edit_label); -1 where there is no edit, or its label is not known. */
+int32_t reasoning_edit_label(const struct rows *rows, uint64_t row);
 /* Row's part of the list column `name` (reason_ids, edit_ids), *n of them; 0 where the column is not there. */
 const int32_t *rows_list(const struct rows *rows, const char *name, uint64_t row, size_t *n);
 
