@@ -286,6 +286,13 @@ static bool is_blank(const char *line, size_t len)
     return plain_trim((struct span_of_text){line, len}).len == 0;
 }
 
+static void complain_of_row(void *user, const char *text)
+{
+    struct run *r = user;
+    if (r->complaints++ < MOST_COMPLAINTS)
+        complain("%s: %s", r->lines.in.name, text);
+}
+
 /* Takes in the rows that are there, as far as they fit; the loop comes round again for more. */
 static void read_rows(struct run *r)
 {
@@ -312,8 +319,8 @@ static void read_rows(struct run *r)
             r->input_ended = true;
             continue;
         }
-        if (why.status && r->complaints++ < MOST_COMPLAINTS)
-            complain("%s: %s", r->lines.in.name, why.text);
+        if (why.status)
+            complain_of_row(r, why.text);
     }
 }
 
@@ -430,7 +437,7 @@ static void look_ahead(struct run *r)
     struct error err = {0};
     const struct options *o = &r->options;
     if ((o->batch && batch_open_questions(r->journal_path, &ordered, &err) < 0) ||
-        dry_run_read(&dry, &r->asker, &r->lines, o->ask, (unsigned)o->samples, &ordered, complain_of, &err) < 0)
+        dry_run_read(&dry, &r->asker, &r->lines, o->ask, (unsigned)o->samples, &ordered, complain_of_row, r, &err) < 0)
         asker_stop(&r->asker, err.status, "%s", err.text);
     dry_run_write(&dry, &r->asker, &text);
     if (!r->asker.stop_status)

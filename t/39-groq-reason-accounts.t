@@ -124,7 +124,11 @@ is "$(sed -n '1,6p' out | tr -s ' ' | tr '\n' ';')" \
 is "$(sed -n '7,8p' out | tr -s ' ' | tr '\n' ';')" "tokens out at most 3072;cost unpriced (no --price);" "and bounds"
 is "$(tail -n 1 out | python3 -c 'import json, sys; print(json.load(sys.stdin)["messages"][1]["content"].splitlines()[-1])')" \
     "Sentence: row 02" "and shows the first request"
+is "$(cat err)" "groq-reason: some: line 4: not valid JSON at byte 2: unexpected character" "and tells which line cannot be asked"
 ok "$([ ! -e none.j ]; echo $?)" "no journal is made"
+yes nonsense | head -n 50 >fifty
+is_rc 0 "a look at what cannot be asked" -- groq-reason --no-journal --base-url $url --model recorded --dry-run fifty
+is "$(grep -c '^groq-reason: fifty: line ' err)" 10 "says so of ten lines"
 # shellcheck disable=SC2086
 is_rc 0 "with a journal" -- groq-reason --journal caps.j --base-url $url --model recorded --max-completion-tokens 64 \
     --price 1,10 --dry-run some

@@ -12,8 +12,6 @@
 #include "base/progress.h"
 #include "teacher/reply.h"
 
-static const double shortest_backoff = 0.1; /* the longest wait is never shorter than that */
-
 void asker_init(struct asker *a, const struct asker_settings *settings, size_t window)
 {
     *a = (struct asker){
@@ -24,8 +22,7 @@ void asker_init(struct asker *a, const struct asker_settings *settings, size_t w
     a->ready_end = &a->ready;
     gate_init(&a->gate, &settings->gate);
     spending_init(&a->spending, &settings->price, settings->max_cost, settings->max_tokens);
-    /* Never more than --max-wait, which is for what others ask. */
-    backoff_init(&a->backoff, fmax(shortest_backoff, fmin(backoff_longest, settings->max_wait)));
+    backoff_init(&a->backoff, settings->max_wait);
 }
 
 void asker_stop(struct asker *a, int status, const char *format, ...)

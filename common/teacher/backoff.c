@@ -6,16 +6,16 @@
 
 #include "base/progress.h"
 
-const double backoff_longest = 60;
+static const double longest = 60, shortest = 0.1; /* seconds: what max_wait makes of the longest wait lies between */
 enum { FREE_LIMIT_WAITS = 3, MOST_DOUBLINGS = 16 };
 
-void backoff_init(struct backoff *b, double longest)
+void backoff_init(struct backoff *b, double max_wait)
 {
     uint64_t seed = 0;
     if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) < 0)
         seed = (uint64_t)(monotonic_seconds() * 1e6);
     rng_init(&b->rng, seed, 0);
-    b->longest = longest;
+    b->longest = fmax(shortest, fmin(longest, max_wait));
 }
 
 double backoff_wait(struct backoff *b, unsigned n)

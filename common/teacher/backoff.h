@@ -8,15 +8,13 @@
 
 #include "base/rng.h"
 
-extern const double backoff_longest; /* seconds, unless there is reason for less */
-
 struct backoff {
     struct rng rng;
     double longest; /* seconds */
 };
 
-/* Seeded from the system. */
-void backoff_init(struct backoff *backoff, double longest);
+/* Seeded from the system. No wait of its own is longer than max_wait seconds, which is for what others ask. */
+void backoff_init(struct backoff *backoff, double max_wait);
 /* Seconds to wait for the n-th time (0, 1, ...). */
 double backoff_wait(struct backoff *backoff, unsigned n);
 /* The same where the server asks for so many seconds; below 0: it does not. */

@@ -20,7 +20,7 @@ static const double drain_seconds = 10; /* for the call under way when a signal 
 
 void batch_api_init(struct batch_api *api)
 {
-    backoff_init(&api->backoff, backoff_longest);
+    backoff_init(&api->backoff, api->max_wait);
 }
 
 void batch_api_close(struct batch_api *api)

@@ -1,4 +1,5 @@
 /* batch_submit.c - `--batch submit`: questions into files, files to the server, batches ordered of them. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -123,7 +124,8 @@ static int reserve(struct submit *s, bool cut, struct error *err)
 {
     struct asker *a = s->batch->settings->asker;
     struct spending *spending = &a->spending;
-    const struct stake stake = {.prompt = (long)(s->body.len / 4) + 1, .completion = a->settings.prompt.budget << cut};
+    const struct stake stake = {.prompt = (long)ceil(gate_prompt_tokens(&a->gate, s->body.len)),
+                                .completion = a->settings.prompt.budget << cut};
     if (spending_allows(spending, stake)) {
         spending_stake(spending, stake);
         return 0;

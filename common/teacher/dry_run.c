@@ -65,7 +65,8 @@ static int count_row(struct reader *r, const struct json_node *sentence, unsigne
 }
 
 int dry_run_read(struct dry_run *run, struct asker *asker, struct lines *lines, long ask, unsigned samples,
-                 const struct key_set *ordered, void (*complain)(const char *text), struct error *err)
+                 const struct key_set *ordered, void (*complain)(void *user, const char *text), void *user,
+                 struct error *err)
 {
     struct reader r = {.run = run, .asker = asker, .ordered = ordered};
     struct json doc = {0};
@@ -83,7 +84,7 @@ int dry_run_read(struct dry_run *run, struct asker *asker, struct lines *lines, 
         run->passed += !wanted;
         run->unaskable += wanted && !sentence;
         if (why.status)
-            complain(why.text);
+            complain(user, why.text);
         if (sentence && count_row(&r, sentence, samples, err) < 0) {
             got = -1;
             break;

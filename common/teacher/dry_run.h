@@ -28,9 +28,10 @@ struct dry_run {
 };
 
 /* Reads all rows; ask: as many of them are asked for, below 0: all. ordered: questions that are left to the batches
- * that hold them. complain gets what is wrong with a row. */
+ * that hold them. complain gets what is wrong with a row, each. */
 int dry_run_read(struct dry_run *run, struct asker *asker, struct lines *lines, long ask, unsigned samples,
-                 const struct key_set *ordered, void (*complain)(const char *text), struct error *err);
+                 const struct key_set *ordered, void (*complain)(void *user, const char *text), void *user,
+                 struct error *err);
 /* Appends the result as lines for a person, the first request last. */
 void dry_run_write(const struct dry_run *run, const struct asker *asker, struct buf *out);
 void dry_run_free(struct dry_run *run);

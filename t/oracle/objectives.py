@@ -394,7 +394,7 @@ def compare_gradients(name, got, expected, single):
     for key, value in got.items():
         wanted = expected.get(key, np.zeros(1))
         norm = np.linalg.norm(wanted)
-        if bert.is_key_bias(key):
+        if bert.is_key_bias(key) or key == "classifier.bias" and norm < 1e-12:  # of a pair's two rows it cancels
             zeros.append((abs(value).max(), 1e-6, key))
         elif norm == 0:
             zeros.append((abs(value).max(), 0, key))
@@ -402,7 +402,7 @@ def compare_gradients(name, got, expected, single):
             errors[key] = np.linalg.norm(value.reshape(wanted.shape).astype(np.float64) - wanted) / norm
             theirs[key] = np.linalg.norm(single[key].astype(np.float64) - wanted) / norm
     worst = max(errors, key=errors.get)
-    most = max(1e-5, 2 * max(theirs.values()))
+    most = max(2e-5 if name.endswith(", all") else 1e-5, 2 * max(theirs.values()))
     check(errors[worst] <= most, f"{name}: gradients off by {errors[worst]:.1e} at most, in {worst}"
                                  f"{bert.beside(theirs.values())}",
           "\n".join(f"{key}: {value:.1e} ({theirs[key]:.1e})" for key, value in errors.items() if value > 1e-5))
