@@ -182,7 +182,7 @@ static void open_key(struct run *r, const struct profile *profile)
     if (key_load(&r->key, r->options.key_file, profile->key_variable, &err) < 0)
         die_error(&err);
     find_hindrance(r, profile);
-    r->journal.fd = -1;
+    r->journal.file.fd = -1;
     r->journal_path = r->options.keep_journal ? journal_path(&r->options) : NULL;
 }
 
@@ -200,7 +200,7 @@ static void open_journal(struct run *r)
         die_error(&err);
     if (needed && r->journal.n_entries == 0)
         die(r->sends_nothing_status, "%s", r->sends_nothing);
-    if (r->journal.fd >= 0 && !o->journal)
+    if (r->journal.file.fd >= 0 && !o->journal)
         inform(0, "journal %s (%zu answers; --no-journal to do without)", path, r->journal.n_entries);
     if (r->journal.unusable)
         warn("%s: %llu lines are no entries and were left alone", path, (unsigned long long)r->journal.unusable);
@@ -530,8 +530,8 @@ static void summarise(const struct run *r, int status)
         add_cost(&text, &a->spending);
     inform(0, "%s", text.data);
     buf_free(&text);
-    if (status != STATUS_OK && r->journal.path)
-        inform(0, "to go on, run the same command again: answers so far are in %s", r->journal.path);
+    if (status != STATUS_OK && r->journal.file.path)
+        inform(0, "to go on, run the same command again: answers so far are in %s", r->journal.file.path);
 }
 
 /* Closes everything; the exit status. */

@@ -312,8 +312,7 @@ static void finish_named(struct output *out)
     }
     temporary_forget(out->temporary);
     out->temporary = NULL;
-    char *slash = strrchr(out->name, '/');
-    char *folder = slash ? xmemdup0(out->name, slash == out->name ? 1 : (size_t)(slash - out->name)) : xstrdup(".");
+    char *folder = path_folder(out->name);
     (void)folder_sync(folder, NULL);
     free(folder);
 }

@@ -77,6 +77,8 @@ int folder_make(const char *path, struct error *err);
 
 /* DIR/NAME, freed by the caller. */
 char *path_join(const char *folder, const char *name);
+/* The folder that a file is in, freed by the caller. */
+char *path_folder(const char *path);
 bool path_exists(const char *path);
 bool path_is_folder(const char *path);
 /* $XDG_CACHE_HOME/distil or ~/.cache/distil; $XDG_STATE_HOME/distil or ~/.local/state/distil. Freed by the caller, NULL

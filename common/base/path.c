@@ -21,6 +21,12 @@ char *path_join(const char *folder, const char *name)
     return path.data;
 }
 
+char *path_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? xmemdup0(path, slash == path ? 1 : (size_t)(slash - path)) : xstrdup(".");
+}
+
 bool path_exists(const char *path)
 {
     struct stat st;

@@ -67,8 +67,7 @@ static int check_replaceable(const char *path, struct error *err)
 
 static int check_parent(const char *path, struct error *err)
 {
-    const char *slash = strrchr(path, '/');
-    char *parent = !slash ? xstrdup(".") : xmemdup0(path, slash == path ? 1 : (size_t)(slash - path));
+    char *parent = path_folder(path);
     int result = 0;
     if (!path_is_folder(parent))
         result = error_set(err, STATUS_USAGE, "%s: there is no folder %s; make it first", path, parent);

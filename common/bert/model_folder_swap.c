@@ -15,14 +15,6 @@
 #include "base/io.h"
 #include "base/memory.h"
 
-static char *parent_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    if (!slash)
-        return xstrdup(".");
-    return xmemdup0(path, slash == path ? 1 : (size_t)(slash - path));
-}
-
 static const char *base_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -69,7 +61,7 @@ static int publish_by_renames(const char *temporary, const char *path, char *asi
 int folder_publish(const char *temporary, const char *path, bool replace, bool exchange, struct error *err)
 {
     struct buf aside = {0};
-    char *parent = parent_of(path);
+    char *parent = path_folder(path);
     const char *former = NULL; /* where the old folder lies after the swap */
     int result = -1;
     buf_addf(&aside, "%s.old-%ld", path, (long)getpid());
@@ -141,7 +133,7 @@ static void clean_one(const char *parent, const char *name, const char *path)
 
 void folder_clean_leftovers(const char *path)
 {
-    char *parent = parent_of(path);
+    char *parent = path_folder(path);
     DIR *dir = opendir(parent);
     const struct dirent *entry;
     while (dir && (entry = readdir(dir)))

@@ -225,9 +225,9 @@ static bool may_send(struct asker *a)
     struct error err = {0};
     if (s->sends_nothing)
         asker_stop(a, s->sends_nothing_status, "%s", s->sends_nothing);
-    else if (s->journal->fd >= 0 && s->journal->read_only)
+    else if (s->journal->file.fd >= 0 && s->journal->read_only)
         asker_stop(a, STATUS_FAILURE, "%s: may only be read, and there are sentences that it does not answer",
-                   s->journal->path);
+                   s->journal->file.path);
     else if (!a->http && !(a->http = http_open(&s->http, &err)))
         asker_stop(a, err.status, "%s", err.text);
     return a->stop_status == 0;

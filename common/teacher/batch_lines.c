@@ -20,8 +20,7 @@ static const size_t write_size = (size_t)256 << 10;
 
 int file_without_name(const char *beside, struct error *err)
 {
-    const char *slash = strrchr(beside, '/');
-    char *folder = slash ? xmemdup0(beside, slash == beside ? 1 : (size_t)(slash - beside)) : xstrdup(".");
+    char *folder = path_folder(beside);
     int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) { /* not every file system has it */
         struct buf name = {0};

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -132,26 +131,26 @@ static bool read_event(struct batch_state *s, const struct json *doc)
 
 static int refuse_foreign(const struct batch_state *s, struct error *err)
 {
-    return error_set(err, STATUS_USAGE, "%s: not a list of batches of groq-reason", s->path);
+    return error_set(err, STATUS_USAGE, "%s: not a list of batches of groq-reason", s->file.path);
 }
 
 /* Reads the whole lines; *end is where the last of them ends. */
-static int read_events(struct batch_state *s, int fd, uint64_t *end, struct error *err)
+static int read_events(struct batch_state *s, uint64_t *end, struct error *err)
 {
-    struct lines lines = {.in = {.fd = fd, .name = s->path}, .longest = longest_line};
+    struct lines lines = {.in = {.fd = s->file.fd, .name = s->file.path}, .longest = longest_line};
     struct json doc = {0};
     const char *line;
     size_t len;
     int got;
     *end = 0;
     while ((got = lines_next(&lines, &line, &len, err)) > 0) {
-        bool torn = *end + len >= s->size; /* no \n, or another run is just writing it */
+        bool torn = *end + len >= s->file.size; /* no \n, or another run is just writing it */
         bool is_header = len <= sizeof header - 2 && memcmp(line, header, len) == 0;
         if (lines.number == 1 && (!is_header || (!torn && len != sizeof header - 2)))
             got = refuse_foreign(s, err);
         else if (!torn && lines.number > 1 && (json_parse(&doc, line, len, NULL) < 0 || !read_event(s, &doc)))
             got = error_set(err, STATUS_FAILURE, "%s:%llu: not an event that this version knows; nothing is done",
-                            s->path, (unsigned long long)lines.number);
+                            s->file.path, (unsigned long long)lines.number);
         if (got < 0 || torn)
             break;
         *end += len + 1;
@@ -163,49 +162,25 @@ static int read_events(struct batch_state *s, int fd, uint64_t *end, struct erro
 
 /* ---- opening ---- */
 
-/* The folder that the file is in; freed by the caller. */
-static char *folder_of(const char *path)
+static int open_file(struct batch_state *s, bool to_write, struct error *err)
 {
-    const char *slash = strrchr(path, '/');
-    return slash ? xmemdup0(path, slash == path ? 1 : (size_t)(slash - path)) : xstrdup(".");
-}
-
-static int begin_file(struct batch_state *s, struct error *err)
-{
-    char *folder = folder_of(s->path);
-    int result = write_full(s->fd, header, sizeof header - 1, s->path, err);
-    if (result == 0)
-        result = folder_sync(folder, err);
-    s->size = sizeof header - 1;
-    free(folder);
-    return result;
-}
-
-static int lock(const struct batch_state *s, int fd, struct error *err)
-{
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-        return 0;
-    if (errno == EWOULDBLOCK)
-        return error_set(err, STATUS_FAILURE, "%s: another run is at work on these batches; wait for it", s->path);
-    return error_set(err, STATUS_FAILURE, "%s: cannot be locked: %s", s->path, strerror(errno));
-}
-
-static int open_file(struct batch_state *s, int fd, bool to_write, struct error *err)
-{
+    struct append_file *f = &s->file;
     struct stat st;
     uint64_t end;
-    if (fd < 0 || fstat(fd, &st) < 0)
-        return error_set(err, STATUS_FAILURE, "%s: %s", s->path, strerror(errno));
+    if (f->fd < 0 || fstat(f->fd, &st) < 0)
+        return error_set(err, STATUS_FAILURE, "%s: %s", f->path, strerror(errno));
     if (!S_ISREG(st.st_mode))
         return refuse_foreign(s, err);
-    if (to_write && (lock(s, fd, err) < 0 || fstat(fd, &st) < 0))
+    if (to_write && append_file_lock(f, false, "another run is at work on these batches; wait for it", err) < 0)
         return -1;
-    s->size = (uint64_t)st.st_size;
-    if (read_events(s, fd, &end, err) < 0)
+    if (fstat(f->fd, &st) < 0) /* its size now that nobody else writes */
+        return error_set(err, STATUS_FAILURE, "%s: %s", f->path, strerror(errno));
+    f->size = (uint64_t)st.st_size;
+    if (read_events(s, &end, err) < 0)
         return -1;
-    if (to_write && end < s->size && ftruncate(fd, (off_t)end) < 0)
-        return error_set(err, STATUS_FAILURE, "%s: cannot cut the torn line at its end: %s", s->path, strerror(errno));
-    s->size = end;
+    if (to_write)
+        return append_file_cut(f, end, err);
+    f->size = end;
     return 0;
 }
 
@@ -213,19 +188,15 @@ int batch_state_open(struct batch_state *s, const char *journal_path, bool to_wr
 {
     struct buf path = {0};
     buf_addf(&path, "%s.batches", journal_path);
-    *s = (struct batch_state){.fd = -1, .path = path.data};
+    *s = (struct batch_state){.file = {.fd = -1, .path = path.data}};
     int flags = to_write ? O_RDWR | O_CREAT | O_APPEND : O_RDONLY;
-    int fd = open(s->path, flags | O_CLOEXEC | O_NONBLOCK, 0600); /* O_NONBLOCK: a FIFO is refused, not waited for */
-    if (fd < 0 && !to_write && errno == ENOENT)
+    /* O_NONBLOCK: a FIFO is refused, not waited for */
+    s->file.fd = open(s->file.path, flags | O_CLOEXEC | O_NONBLOCK, 0600);
+    if (s->file.fd < 0 && !to_write && errno == ENOENT)
         return 0;
-    int result = open_file(s, fd, to_write, err);
-    if (to_write && result == 0) {
-        s->fd = fd;
-        if (s->size == 0)
-            result = begin_file(s, err);
-    } else if (fd >= 0) {
-        close(fd);
-    }
+    int result = open_file(s, to_write, err);
+    if (result == 0 && to_write && s->file.size == 0)
+        result = append_file_begin(&s->file, header, sizeof header - 1, err);
     if (result < 0)
         batch_state_close(s);
     return result;
@@ -236,11 +207,11 @@ void batch_state_close(struct batch_state *s)
     for (size_t i = 0; i < s->n; i++)
         free_part(&s->parts[i]);
     free(s->parts);
-    free(s->path);
+    free(s->file.path);
     buf_free(&s->line);
-    if (s->fd >= 0)
-        close(s->fd);
-    *s = (struct batch_state){.fd = -1};
+    if (s->file.fd >= 0)
+        close(s->file.fd);
+    *s = (struct batch_state){.file.fd = -1};
 }
 
 /* ---- writing ---- */
@@ -263,15 +234,10 @@ static void add_text(struct buf *line, const char *name, const char *text)
 static int end_line(struct batch_state *s, struct error *err)
 {
     buf_addstr(&s->line, "}\n");
-    if (write_full(s->fd, s->line.data, s->line.len, s->path, err) < 0) {
-        if (ftruncate(s->fd, (off_t)s->size) < 0) {
-            /* The next run cuts the torn line off. */
-        }
+    if (append_file_add(&s->file, s->line.data, s->line.len, err) < 0)
         return -1;
-    }
-    s->size += s->line.len;
-    if (fdatasync(s->fd) < 0)
-        return error_set(err, STATUS_FAILURE, "%s: %s", s->path, strerror(errno));
+    if (fdatasync(s->file.fd) < 0)
+        return error_set(err, STATUS_FAILURE, "%s: %s", s->file.path, strerror(errno));
     return 0;
 }
 

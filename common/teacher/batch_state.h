@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/append_file.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "teacher/key_set.h"
@@ -46,9 +47,7 @@ struct batch_part {
 };
 
 struct batch_state {
-    int fd; /* -1: read only */
-    char *path;
-    uint64_t size;
+    struct append_file file; /* its fd -1: there is none to read */
     struct batch_part *parts;
     size_t n;
     struct buf line;

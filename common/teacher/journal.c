@@ -7,7 +7,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -96,20 +95,20 @@ static void index_add(struct journal *j, const struct journal_entry *entry)
 
 static int refuse_foreign(const struct journal *j, struct error *err)
 {
-    return error_set(err, STATUS_USAGE, "%s: not a journal of groq-reason; give --journal another file", j->path);
+    return error_set(err, STATUS_USAGE, "%s: not a journal of groq-reason; give --journal another file", j->file.path);
 }
 
 /* Indexes the whole lines and finds where the last of them ends. */
 static int read_index(struct journal *j, struct error *err)
 {
-    struct lines lines = {.in = {.fd = j->fd, .name = xstrdup(j->path)}, .longest = longest_line};
+    struct lines lines = {.in = {.fd = j->file.fd, .name = xstrdup(j->file.path)}, .longest = longest_line};
     const char *line;
     size_t len;
     uint64_t offset = 0;
     int got;
     while ((got = lines_next(&lines, &line, &len, err)) > 0) {
         struct journal_entry entry = {.offset = offset, .len = (uint32_t)len};
-        if (offset + len == j->size) { /* no \n: a torn line, or the beginning of a header */
+        if (offset + len == j->file.size) { /* no \n: a torn line, or the beginning of a header */
             if (offset == 0 && (len >= sizeof header || memcmp(line, header, len) != 0))
                 got = refuse_foreign(j, err);
             break;
@@ -134,35 +133,16 @@ static int read_index(struct journal *j, struct error *err)
     lines_close(&lines);
     if (got < 0)
         return -1;
-    if (offset < j->size && !j->read_only && ftruncate(j->fd, (off_t)offset) < 0)
-        return error_set(err, STATUS_FAILURE, "%s: cannot cut the torn line at its end: %s", j->path, strerror(errno));
-    j->size = offset;
+    if (!j->read_only)
+        return append_file_cut(&j->file, offset, err);
+    j->file.size = offset;
     return 0;
-}
-
-/* The folder that the file is in; freed by the caller. */
-static char *folder_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? xmemdup0(path, slash == path ? 1 : (size_t)(slash - path)) : xstrdup(".");
 }
 
 static int make_folders(const char *path, struct error *err)
 {
-    char *folder = folder_of(path);
+    char *folder = path_folder(path);
     int result = folder_make(folder, err);
-    free(folder);
-    return result;
-}
-
-/* A new file: its first line, and its name safe on the disk. */
-static int begin_file(struct journal *j, struct error *err)
-{
-    char *folder = folder_of(j->path);
-    int result = write_full(j->fd, header, sizeof header - 1, j->path, err);
-    if (result == 0)
-        result = folder_sync(folder, err);
-    j->size = sizeof header - 1;
     free(folder);
     return result;
 }
@@ -170,45 +150,40 @@ static int begin_file(struct journal *j, struct error *err)
 static int open_file(struct journal *j, struct error *err)
 {
     struct stat st;
-    if (stat(j->path, &st) < 0 && errno == ENOENT && make_folders(j->path, err) < 0)
+    if (stat(j->file.path, &st) < 0 && errno == ENOENT && make_folders(j->file.path, err) < 0)
         return -1;
     /* O_NONBLOCK: a FIFO must be refused, not waited for. */
-    j->fd = open(j->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0600);
-    if (j->fd < 0 && (errno == EACCES || errno == EROFS || errno == EPERM)) {
-        j->fd = open(j->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    j->file.fd = open(j->file.path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0600);
+    if (j->file.fd < 0 && (errno == EACCES || errno == EROFS || errno == EPERM)) {
+        j->file.fd = open(j->file.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         j->read_only = true;
     }
-    if (j->fd < 0 && (errno == EISDIR || errno == ENXIO))
-        return error_set(err, STATUS_USAGE, "%s: a journal must be a regular file", j->path);
-    if (j->fd < 0 || fstat(j->fd, &st) < 0)
-        return error_set(err, STATUS_FAILURE, "%s: %s", j->path, strerror(errno));
+    if (j->file.fd < 0 && (errno == EISDIR || errno == ENXIO))
+        return error_set(err, STATUS_USAGE, "%s: a journal must be a regular file", j->file.path);
+    if (j->file.fd < 0 || fstat(j->file.fd, &st) < 0)
+        return error_set(err, STATUS_FAILURE, "%s: %s", j->file.path, strerror(errno));
     if (!S_ISREG(st.st_mode))
-        return error_set(err, STATUS_USAGE, "%s: a journal must be a regular file", j->path);
-    if (flock(j->fd, (j->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) < 0) {
-        if (errno == EWOULDBLOCK)
-            return error_set(err, STATUS_FAILURE,
-                             "%s: another run is using this journal; wait for it or give --journal "
-                             "another file",
-                             j->path);
-        return error_set(err, STATUS_FAILURE, "%s: cannot be locked: %s", j->path, strerror(errno));
-    }
-    if (fstat(j->fd, &st) < 0) /* its size now that nobody else writes */
-        return error_set(err, STATUS_FAILURE, "%s: %s", j->path, strerror(errno));
-    j->size = (uint64_t)st.st_size;
+        return error_set(err, STATUS_USAGE, "%s: a journal must be a regular file", j->file.path);
+    if (append_file_lock(&j->file, j->read_only,
+                         "another run is using this journal; wait for it or give --journal another file", err) < 0)
+        return -1;
+    if (fstat(j->file.fd, &st) < 0) /* its size now that nobody else writes */
+        return error_set(err, STATUS_FAILURE, "%s: %s", j->file.path, strerror(errno));
+    j->file.size = (uint64_t)st.st_size;
     return 0;
 }
 
 int journal_open(struct journal *j, const char *path, struct error *err)
 {
-    *j = (struct journal){.fd = -1, .path = xstrdup(path), .last_sync = monotonic_seconds()};
+    *j = (struct journal){.file = {.fd = -1, .path = xstrdup(path)}, .last_sync = monotonic_seconds()};
     grow(j);
     if (open_file(j, err) == 0 && read_index(j, err) == 0) {
-        if (j->size > 0 || j->read_only || begin_file(j, err) == 0)
+        if (j->file.size > 0 || j->read_only || append_file_begin(&j->file, header, sizeof header - 1, err) == 0)
             return 0;
     }
-    if (j->fd >= 0)
-        close(j->fd);
-    j->fd = -1;
+    if (j->file.fd >= 0)
+        close(j->file.fd);
+    j->file.fd = -1;
     journal_free(j);
     return -1;
 }
@@ -218,7 +193,7 @@ int journal_open(struct journal *j, const char *path, struct error *err)
 int journal_find(struct journal *j, const unsigned char key[JOURNAL_KEY_SIZE], struct record *record, bool *this_run,
                  struct error *err)
 {
-    if (j->fd < 0)
+    if (j->file.fd < 0)
         return 0;
     const struct journal_entry *entry = find_slot(j->slots, j->n_slots, key);
     if (entry->len == 0)
@@ -228,11 +203,11 @@ int journal_find(struct journal *j, const unsigned char key[JOURNAL_KEY_SIZE], s
     buf_reserve(&j->line, entry->len);
     size_t got = 0;
     while (got < entry->len) {
-        ssize_t n = pread(j->fd, j->line.data + got, entry->len - got, (off_t)(entry->offset + got));
+        ssize_t n = pread(j->file.fd, j->line.data + got, entry->len - got, (off_t)(entry->offset + got));
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return error_set(err, STATUS_FAILURE, "%s: %s", j->path,
+            return error_set(err, STATUS_FAILURE, "%s: %s", j->file.path,
                              n < 0 ? strerror(errno) : "the file was cut meanwhile");
         got += (size_t)n;
     }
@@ -240,7 +215,7 @@ int journal_find(struct journal *j, const unsigned char key[JOURNAL_KEY_SIZE], s
     if (json_parse(&j->doc, j->line.data, got, NULL) < 0 ||
         !read_key(json_member(&j->doc, json_root(&j->doc), "key"), found) || memcmp(found, key, sizeof found) != 0 ||
         !record_read(record, &j->doc))
-        return error_set(err, STATUS_FAILURE, "%s: the file was changed while it was in use", j->path);
+        return error_set(err, STATUS_FAILURE, "%s: the file was changed while it was in use", j->file.path);
     return 1;
 }
 
@@ -248,25 +223,21 @@ int journal_append(struct journal *j, const unsigned char key[JOURNAL_KEY_SIZE],
                    struct error *err)
 {
     char hex[2 * JOURNAL_KEY_SIZE + 1];
-    if (j->fd < 0)
+    if (j->file.fd < 0)
         return 0;
     assert(!j->read_only);
     journal_key_hex(key, hex);
     buf_reset(&j->line);
     record_write(&j->line, hex, record);
     buf_addch(&j->line, '\n');
-    if (write_full(j->fd, j->line.data, j->line.len, j->path, err) < 0) {
-        if (ftruncate(j->fd, (off_t)j->size) < 0) {
-            /* The next run cuts the torn line off. */
-        }
-        j->broken = true;
+    uint64_t offset = j->file.size;
+    j->broken = append_file_add(&j->file, j->line.data, j->line.len, err) < 0;
+    if (j->broken)
         return -1;
-    }
     struct journal_entry entry = {
-        .offset = j->size, .len = (uint32_t)(j->line.len - 1), .failed = !record->ok, .this_run = true};
+        .offset = offset, .len = (uint32_t)(j->line.len - 1), .failed = !record->ok, .this_run = true};
     memcpy(entry.key, key, sizeof entry.key);
     index_add(j, &entry);
-    j->size += j->line.len;
     j->unsynced++;
     j->written = true;
     return journal_sync(j, false, err);
@@ -274,14 +245,14 @@ int journal_append(struct journal *j, const unsigned char key[JOURNAL_KEY_SIZE],
 
 int journal_sync(struct journal *j, bool now, struct error *err)
 {
-    if (j->fd < 0 || j->unsynced == 0)
+    if (j->file.fd < 0 || j->unsynced == 0)
         return 0;
     double since = now ? INFINITY : monotonic_seconds() - j->last_sync;
     if (since < (j->unsynced < SYNC_LINES ? sync_seconds : least_sync_seconds))
         return 0;
-    j->broken = fdatasync(j->fd) < 0;
+    j->broken = fdatasync(j->file.fd) < 0;
     if (j->broken)
-        return error_set(err, STATUS_FAILURE, "%s: %s", j->path, strerror(errno));
+        return error_set(err, STATUS_FAILURE, "%s: %s", j->file.path, strerror(errno));
     j->unsynced = 0;
     j->last_sync = monotonic_seconds();
     return 0;
@@ -290,19 +261,19 @@ int journal_sync(struct journal *j, bool now, struct error *err)
 int journal_close(struct journal *j, struct error *err)
 {
     int result = journal_sync(j, true, err);
-    if (j->fd >= 0 && close(j->fd) < 0 && result == 0)
-        result = error_set(err, STATUS_FAILURE, "%s: %s", j->path, strerror(errno));
-    j->fd = -1;
+    if (j->file.fd >= 0 && close(j->file.fd) < 0 && result == 0)
+        result = error_set(err, STATUS_FAILURE, "%s: %s", j->file.path, strerror(errno));
+    j->file.fd = -1;
     return result;
 }
 
 void journal_free(struct journal *j)
 {
-    if (j->fd >= 0)
-        close(j->fd);
-    free(j->path);
+    if (j->file.fd >= 0)
+        close(j->file.fd);
+    free(j->file.path);
     free(j->slots);
     buf_free(&j->line);
     json_free(&j->doc);
-    *j = (struct journal){.fd = -1};
+    *j = (struct journal){.file.fd = -1};
 }

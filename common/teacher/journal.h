@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/append_file.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "teacher/record.h"
@@ -31,11 +32,9 @@ struct journal_entry {
 };
 
 struct journal {
-    int fd; /* -1: no journal */
-    char *path;
-    bool read_only; /* the file may be replayed but not written */
-    bool broken;    /* a line could not be written, or not made safe */
-    uint64_t size;
+    struct append_file file;     /* its fd -1: no journal */
+    bool read_only;              /* the file may be replayed but not written */
+    bool broken;                 /* a line could not be written, or not made safe */
     struct journal_entry *slots; /* open addressing */
     size_t n_slots, n_entries;
     uint64_t unusable; /* lines that are no entry */
