@@ -14,8 +14,8 @@ demo: setup ## the whole pipe on the self-made corpus: no network, no key (SENTE
 #         T  the teacher's labels on SIZE rows, no gold label at all
 # In arms.tsv @TRAIN@ are these rows, @MORE@ the next SIZE of the pool with the teacher's answers alone, @OTHERS@ the same
 # where enough of them are edited, @DOUBLE@ both @TRAIN@ and @MORE@, @UNLABELLED@ text that nobody labelled; @STEPS@,
-# @TWICE@, @FOURFOLD@, @BATCH@ and @TWICE_BATCH@ are numbers. A cell whose rows there are not, such as further ones in track C, where
-# the run has the whole pool already, says so and is left out; the report lists it as not run.
+# @TWICE@, @FOURFOLD@, @BATCH@ and @TWICE_BATCH@ are numbers. A cell whose rows there are not, such as further ones in
+# track C, where the run has the whole pool already, says so and is left out; the report lists it as not run.
 # Validation rows and their phrases are in no training row of any kind. Sets of TESTS are looked at by the cells that name
 # them; without TESTS a cell sees validation rows alone.
 EXPERIMENT ?= $(BUILD)/experiment

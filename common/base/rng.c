@@ -31,6 +31,13 @@ void philox4x32(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4
     out[3] = c3;
 }
 
+void rng_of_row(uint64_t key, uint64_t number, uint32_t place, uint32_t use, uint32_t out[4])
+{
+    const uint32_t counter[4] = {place, use, (uint32_t)number, (uint32_t)(number >> 32)};
+    const uint32_t words[2] = {(uint32_t)key, (uint32_t)(key >> 32)};
+    philox4x32(counter, words, out);
+}
+
 void rng_init(struct rng *r, uint64_t seed, uint64_t stream)
 {
     *r = (struct rng){.seed = seed, .stream = stream};

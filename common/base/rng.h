@@ -11,6 +11,9 @@
 /* out[0..3] = Philox4x32-10(counter, key); key[0] is the low word. */
 void philox4x32(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
 
+/* Four numbers of a place in row `number` of a run; uses that share a key are told apart by `use`. */
+void rng_of_row(uint64_t key, uint64_t number, uint32_t place, uint32_t use, uint32_t out[4]);
+
 /* A sequence on top of it. `stream` keeps uses of one seed apart (shuffling, initialisation, bootstrap). */
 struct rng {
     uint64_t seed, stream, block; /* counter = (block, stream) */

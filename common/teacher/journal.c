@@ -181,9 +181,6 @@ int journal_open(struct journal *j, const char *path, struct error *err)
         if (j->file.size > 0 || j->read_only || append_file_begin(&j->file, header, sizeof header - 1, err) == 0)
             return 0;
     }
-    if (j->file.fd >= 0)
-        close(j->file.fd);
-    j->file.fd = -1;
     journal_free(j);
     return -1;
 }

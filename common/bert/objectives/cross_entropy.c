@@ -36,3 +36,8 @@ void softmax_of_logits(const float *logits, size_t classes, double *probabilitie
     for (size_t c = 0; c < classes; c++)
         probabilities[c] = exp(logits[c] - normaliser);
 }
+
+double logistic_loss(double z)
+{
+    return z > 0 ? log1p(exp(-z)) : -z + log1p(exp(z));
+}

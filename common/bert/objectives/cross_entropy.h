@@ -14,6 +14,9 @@
 double cross_entropy(const float *logits, const double *target, size_t label, size_t classes, double scale,
                      float *d_logits);
 
+/* -log of the logistic function of z, log(1 + exp(-z)), without overflow. */
+double logistic_loss(double z);
+
 /* probabilities[classes] = softmax(logits). */
 void softmax_of_logits(const float *logits, size_t classes, double *probabilities);
 

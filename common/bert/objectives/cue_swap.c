@@ -115,10 +115,8 @@ static double count(const struct objective *o, const struct objective_rows *rows
 /* A random number of a place of the run's row `number`; place 0 decides whether the label stays. */
 static uint32_t draw(const struct cue_swap_state *state, uint64_t number, uint32_t place)
 {
-    const uint32_t counter[4] = {place, 2, (uint32_t)number, (uint32_t)(number >> 32)};
-    const uint32_t key[2] = {(uint32_t)state->key, (uint32_t)(state->key >> 32)};
     uint32_t random[4];
-    philox4x32(counter, key, random);
+    rng_of_row(state->key, number, place, 2, random);
     return random[0];
 }
 

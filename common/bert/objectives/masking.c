@@ -50,16 +50,14 @@ static int32_t replacement(const struct masking *m, const uint32_t random[4], in
 size_t masking_apply(const struct masking *m, const int32_t *ids, size_t n, uint64_t number, uint32_t *places,
                      int32_t *labels, int32_t *shown)
 {
-    const uint32_t key[2] = {(uint32_t)m->key, (uint32_t)(m->key >> 32)};
     bool chosen = false, before_special = true;
     size_t found = 0;
     for (size_t t = 0; t < n; t++) {
-        const uint32_t counter[4] = {(uint32_t)t, 0, (uint32_t)number, (uint32_t)(number >> 32)};
         uint32_t random[4];
         int32_t id = ids[t];
         bool known = (size_t)id < m->n_tokens, special = known && m->special[id];
         if (!special) {
-            philox4x32(counter, key, random);
+            rng_of_row(m->key, number, (uint32_t)t, 0, random);
             if (!m->continues || !known || !m->continues[id] || before_special)
                 chosen = random[0] * 0x1p-32 < m->probability;
             if (chosen) {

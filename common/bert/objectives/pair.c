@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "bert/objectives/cross_entropy.h"
 #include "bert/objectives/objective.h"
 #include "bert/objectives/reasoning.h"
 #include "bert/objectives/text_rows.h"
@@ -84,7 +85,7 @@ static double add(const struct objective *o, struct objective_pass *p, double sc
         edit++;
         const float *z = p->logits;
         double margin = ((double)z[own] - z[other]) - ((double)z[edit_own] - z[edit_other]);
-        loss += margin > 0 ? log1p(exp(-margin)) : -margin + log1p(exp(margin));
+        loss += logistic_loss(margin);
         if (!p->d_logits)
             continue;
         float d = (float)(-scale / (1 + exp(margin)));

@@ -118,9 +118,7 @@ static double count(const struct objective *o, const struct objective_rows *rows
 /* Four random numbers of a place of the run's row `number`; place 0 chooses the row. */
 static void draw(const struct polarity_state *state, uint64_t number, uint32_t place, uint32_t out[4])
 {
-    const uint32_t counter[4] = {place, 1, (uint32_t)number, (uint32_t)(number >> 32)};
-    const uint32_t key[2] = {(uint32_t)state->key, (uint32_t)(state->key >> 32)};
-    philox4x32(counter, key, out);
+    rng_of_row(state->key, number, place, 1, out);
 }
 
 static void mask_word(struct polarity_state *state, int32_t *ids, size_t begin, size_t end, uint32_t first, bool favour)
@@ -197,8 +195,7 @@ static double word_loss(const struct small_head *head, const struct masked_word 
     size_t hidden = head->weight->cols, at = word->place * hidden;
     float z;
     small_head_forward(head, p->tokens + at, &z);
-    double signed_z = word->favourable ? (double)z : -(double)z;
-    double loss = signed_z > 0 ? log1p(exp(-signed_z)) : -signed_z + log1p(exp(signed_z));
+    double loss = logistic_loss(word->favourable ? (double)z : -(double)z);
     float d = (float)(factor * (1 / (1 + exp(-(double)z)) - (word->favourable ? 1 : 0)));
     if (p->gradients)
         small_head_backward(head, p->gradients, p->tokens + at, &d, p->d_tokens + at);

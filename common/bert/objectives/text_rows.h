@@ -14,8 +14,6 @@
 
 #include "bert/objectives/objective.h"
 
-enum { TEXT_ROWS_MOST = 255 }; /* of one row of the spool */
-
 /* The labels of a batch's further rows, in their order; zeroed before the first use. */
 struct text_rows {
     int32_t *labels;
